@@ -1,0 +1,141 @@
+"""A command's surroundings: settings, data directory, database, services.
+
+A command attaches to the embedded server of its data directory, or starts it for its own
+duration; with `DATABASE_URL` it starts nothing. It refuses to guess: a setting that cannot be read
+ends the command before anything is touched.
+"""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from pydantic import ValidationError
+
+from frontdesk.application import Services, open_services
+from frontdesk.cli.failure import SURROUNDINGS, CommandFailed
+from frontdesk.cli.output import progress_bar
+from frontdesk.database.embedded import attach_or_start
+from frontdesk.database.migrate import migrate
+from frontdesk.database.pool import Database
+from frontdesk.settings import Settings
+
+Role = Literal["api", "worker", "command"]
+
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        help="Folder of the embedded server, keys and token.",
+        show_default="/var/lib/frontdesk as root, else ~/.local/share/frontdesk",
+    ),
+]
+
+
+def default_data_dir() -> Path:
+    """Where data lies if nobody says."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/frontdesk")
+    return Path.home() / ".local" / "share" / "frontdesk"
+
+
+def read_settings(data_dir: Path | None = None) -> Settings:
+    """The settings of this process, their data directory decided: option, setting, default.
+
+    Raises CommandFailed that names every setting that cannot be read, without its value.
+    """
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{variable_name(str(issue['loc'][0]))}: {issue['msg']}" for issue in error.errors()
+        )
+        raise CommandFailed(f"A setting cannot be used. {wrong}", code=SURROUNDINGS) from None
+    chosen = data_dir or settings.data_dir or default_data_dir()
+    return settings.model_copy(update={"data_dir": chosen.expanduser().absolute()})
+
+
+def variable_name(field: str) -> str:
+    """The environment variable of a setting, by its field or by the alias that stands in an error."""
+    known = Settings.model_fields.get(field)
+    if known is not None and isinstance(known.validation_alias, str):
+        return known.validation_alias
+    return field if known is None else f"FRONTDESK_{field.upper()}"
+
+
+def data_dir_of(settings: Settings) -> Path:
+    """The data directory that `read_settings` decided, made if it is not there."""
+    chosen = settings.data_dir or default_data_dir()
+    try:
+        # Others may pass through (never list) as root, or the account that PostgreSQL runs as
+        # could not reach its own folder inside.
+        chosen.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandFailed(
+            f"The data directory {chosen} cannot be made ({error.strerror}). "
+            "Pass --data-dir with a directory that this user may write to.",
+            code=SURROUNDINGS,
+        ) from error
+    return chosen
+
+
+@asynccontextmanager
+async def database_url(settings: Settings) -> AsyncIterator[str]:
+    """The URL of the database: the one that is set, or the embedded server's while it is needed."""
+    if settings.database_url is not None:
+        yield settings.database_url.get_secret_value()
+        return
+    async with await attach_or_start(data_dir_of(settings)) as server:
+        yield server.url
+
+
+@asynccontextmanager
+async def open_database(settings: Settings, url: str) -> AsyncIterator[Database]:
+    """A small pool for a command's own statements."""
+    database = await Database.connect(
+        url,
+        minimum=1,
+        maximum=2,
+        pooler=settings.database_pooler == "transaction",
+        application_name="frontdesk command",
+    )
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+async def bring_up_to_date(settings: Settings, url: str) -> list[str]:
+    """Apply the migrations that are missing, with a progress bar; gives their names.
+
+    Safe while other processes do the same: one of them applies, the others wait.
+    """
+    async with open_database(settings, url) as database:
+        with progress_bar() as bar:
+            task = bar.add_task("Migrating the database", total=None)
+
+            def show(done: int, total: int, name: str) -> None:
+                bar.update(task, completed=done, total=total, description=f"Migrating: {name}")
+
+            return await migrate(database, show)
+
+
+@asynccontextmanager
+async def services_of(
+    settings: Settings, role: Role = "command", *, migrated: bool = True
+) -> AsyncIterator[Services]:
+    """The product's services, on a database whose schema is up to date.
+
+    `migrated` brings the schema up to date first (the embedded server always is: nobody else would
+    do it).
+    """
+    async with database_url(settings) as url:
+        if migrated or settings.database_url is None:
+            await bring_up_to_date(settings, url)
+        services = await open_services(settings, url, role=role)
+        try:
+            yield services
+        finally:
+            await services.close()

@@ -1,0 +1,166 @@
+"""How many calls may be made, for all processes at once: the budgets of the database, as the worker
+asks for them, and the concurrency of a scope, which one worker holds whole."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Literal
+
+from frontdesk.delivery.repository import DeliveryRepository
+from frontdesk.integrations.service import Integration
+from frontdesk.vendors.contract import Outcome, OutcomeKind, QuotaReport, ReadRefused
+from frontdesk.vendors.declaration import Declaration
+
+Purpose = Literal["write", "single", "sync"]
+"""What a call is for, in the order in which budgets are spent: writes and reconcile, single reads,
+sync. Sync never takes the last quarter."""
+
+KEPT_FROM_SYNC = 0.25
+LONGEST_WAIT_SECONDS = 60.0
+_CADENCE_SECONDS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86400}
+
+
+def granted_life(windows: Sequence[Sequence[int]]) -> float:
+    """Seconds for which a granted call may wait before it is made: 1, or less where a window is so
+    short that waiting calls would crowd the next one."""
+    shortest = min((seconds for _, seconds in windows), default=60)
+    return min(1.0, max(0.25, shortest / 10))
+
+
+class Budgets:
+    """The budgets that an integration's calls count against."""
+
+    def __init__(self, repository: DeliveryRepository, factor: float) -> None:
+        self._repository = repository
+        self._factor = factor
+
+    def of(
+        self, integration: Integration, declaration: Declaration, method: str
+    ) -> list[dict[str, Any]]:
+        """Each budget as the database takes it: scope, method, windows `[[requests, seconds]]`."""
+        vendor = declaration.budget
+        budgets: list[dict[str, Any]] = [
+            {
+                "scope": integration.budget_scope,
+                "method": method if vendor.per_method else "",
+                "windows": [
+                    [max(1, int(window.requests * self._factor)), window.seconds]
+                    for window in vendor.windows
+                ],
+            }
+        ]
+        if integration.max_request_frequency is not None:
+            seconds = _CADENCE_SECONDS[integration.max_request_cadence or "MINUTE"]
+            own = {
+                "scope": f"integration:{integration.id}",
+                "method": "",
+                "windows": [[integration.max_request_frequency, seconds]],
+            }
+            # Its owner's own, narrower budget is asked first: what it refuses costs the vendor's none.
+            budgets.insert(0, own)
+        return budgets
+
+    async def take(
+        self,
+        integration: Integration,
+        declaration: Declaration,
+        method: str,
+        purpose: Purpose,
+    ) -> None:
+        """Wait until one read may be made. Raises `ReadRefused` (not_now) if that is too far away."""
+        for budget in self.of(integration, declaration, method):
+            while True:
+                granted, wait = await self._repository.take_budget(
+                    budget["scope"],
+                    budget["method"],
+                    budget["windows"],
+                    keep=KEPT_FROM_SYNC if purpose == "sync" else 0.0,
+                    life=granted_life(budget["windows"]),
+                )
+                if granted:
+                    break
+                if wait > LONGEST_WAIT_SECONDS:
+                    raise ReadRefused(
+                        Outcome(
+                            OutcomeKind.NOT_NOW,
+                            code="rate_limit",
+                            message="The PMS's request budget is used up.",
+                            retry_after=wait,
+                            throttled=True,
+                        )
+                    )
+                await asyncio.sleep(max(wait, 0.01))
+
+    async def slow_down(
+        self, integration: Integration, declaration: Declaration, method: str, seconds: float
+    ) -> None:
+        """The vendor said so: nobody in this scope calls for so long."""
+        scoped = method if declaration.budget.per_method else ""
+        await self._repository.slow_down(integration.budget_scope, scoped, seconds)
+
+    async def note_quota(
+        self,
+        integration: Integration,
+        declaration: Declaration,
+        method: str,
+        report: QuotaReport,
+    ) -> None:
+        """Follow upstream's own figures where they are lower than the declared ones."""
+        scoped = method if declaration.budget.per_method else ""
+        declared: Mapping[int, int] = {
+            window.seconds: window.requests for window in declaration.budget.windows
+        }
+        lowered = {
+            str(seconds): limit
+            for limit, seconds, _, _ in report.windows
+            if 0 < limit < declared.get(seconds, 0) and self._factor <= 1
+        }
+        if lowered:
+            await self._repository.note_limits(integration.budget_scope, scoped, lowered)
+        waits = [reset for _, _, remaining, reset in report.windows if remaining <= 0 < reset]
+        if waits:
+            await self._repository.slow_down(integration.budget_scope, scoped, max(waits))
+
+
+class ScopeGate:
+    """Calls under way at once in one budget scope. Writes reserve what is free; reads queue."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self._used = 0
+        self._syncing = 0
+        self._freed = asyncio.Condition()
+
+    @property
+    def free(self) -> int:
+        """Places that a claim may reserve at this moment."""
+        return max(0, self.capacity - self._used)
+
+    def reserve(self, count: int) -> None:
+        """Take places for claimed writes; the caller has looked at `free` in the same turn."""
+        self._used += count
+
+    async def release(self, count: int = 1) -> None:
+        """Give places back."""
+        async with self._freed:
+            self._used -= count
+            self._freed.notify_all()
+
+    @asynccontextmanager
+    async def reading(self, purpose: Purpose) -> AsyncIterator[None]:
+        """A place for one read; sync leaves a quarter (at least one, if there are two) to others."""
+        sync = purpose == "sync"
+        most_syncing = max(1, int(self.capacity * (1 - KEPT_FROM_SYNC)))
+        async with self._freed:
+            await self._freed.wait_for(
+                lambda: self._used < self.capacity and (not sync or self._syncing < most_syncing)
+            )
+            self._used += 1
+            self._syncing += sync
+        try:
+            yield
+        finally:
+            async with self._freed:
+                self._used -= 1
+                self._syncing -= sync
+                self._freed.notify_all()

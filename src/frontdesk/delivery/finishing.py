@@ -1,0 +1,80 @@
+"""Records how attempts ended, many in one commit, and tells each whether its write moved.
+
+A completion is never dropped while the process lives: if the database is away it waits and is tried
+again, and the database refuses it, and keeps it as evidence, if the lease has gone meanwhile.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import structlog
+
+from frontdesk.database.pool import DatabaseUnavailable
+from frontdesk.delivery.repository import DeliveryRepository
+
+log = structlog.get_logger(__name__)
+
+LARGEST_BATCH = 128
+_PAUSE_SECONDS = 0.25
+
+
+class _Completion(NamedTuple):
+    worker_id: UUID
+    row: Mapping[str, Any]
+    moved: asyncio.Future[bool]
+
+
+class Finisher:
+    """The group commit of completions in one worker process."""
+
+    def __init__(self, repository: DeliveryRepository) -> None:
+        self._repository = repository
+        self._waiting: deque[_Completion] = deque()
+        self._arrived = asyncio.Event()
+
+    async def finish(self, worker_id: UUID, row: Mapping[str, Any]) -> bool:
+        """Record one completion; whether it moved its write. Returns after the commit."""
+        moved: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Completion(worker_id, row, moved))
+        self._arrived.set()
+        return await moved
+
+    async def run(self) -> None:
+        """Commit completions for ever; cancelled by the worker when all are through."""
+        while True:
+            while not self._waiting:
+                self._arrived.clear()
+                await self._arrived.wait()
+            batch = [self._waiting.popleft()]
+            while (
+                self._waiting
+                and len(batch) < LARGEST_BATCH
+                and self._waiting[0].worker_id == batch[0].worker_id
+            ):
+                batch.append(self._waiting.popleft())
+            await self._commit(batch)
+
+    async def _commit(self, batch: list[_Completion]) -> None:
+        while True:
+            try:
+                moved = await self._repository.finish(
+                    batch[0].worker_id, [completion.row for completion in batch]
+                )
+            except DatabaseUnavailable as error:
+                log.warning("completions_wait", count=len(batch), reason=str(error))
+                await asyncio.sleep(_PAUSE_SECONDS)
+                continue
+            except Exception as error:  # noqa: BLE001 — one bad row must not strand its batch
+                if len(batch) > 1:
+                    for completion in batch:
+                        await self._commit([completion])
+                elif not batch[0].moved.done():
+                    batch[0].moved.set_exception(error)
+                return
+            for completion in batch:
+                if not completion.moved.done():
+                    completion.moved.set_result(completion.row["write_id"] in moved)
+            return

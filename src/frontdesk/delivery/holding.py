@@ -1,0 +1,80 @@
+"""An integration in this worker's hands: what is known of it while the lease lasts."""
+
+import asyncio
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from frontdesk.delivery import clock
+from frontdesk.delivery.budgets import ScopeGate
+from frontdesk.delivery.circuit import Circuit
+from frontdesk.integrations.service import Integration
+from frontdesk.vendors.contract import Access, Connector
+from frontdesk.vendors.declaration import Declaration
+
+BASELINE_SECONDS = 600.0
+"""How long a reading of a resident's events counts as what was there before a first attempt."""
+
+
+@dataclass(slots=True)
+class Scope:
+    """One budget scope: its gate, and the lock under which records are matched to its writes (two
+    writes must not be given one record)."""
+
+    gate: ScopeGate
+    matching: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+@dataclass(slots=True, eq=False)
+class Holding:
+    """One integration, under one lease. `blocked` and `closed_until` are by `clock.now`."""
+
+    worker_id: UUID
+    epoch: int
+    integration: Integration
+    connector: Connector
+    scope: Scope
+    circuit: Circuit = field(default_factory=Circuit)
+    writing: int = 0
+    closed_until: float = 0.0
+    blocked: dict[str, float] = field(default_factory=dict)
+    baselines: dict[UUID, float] = field(default_factory=dict)
+    turn: int = 0
+
+    @property
+    def declaration(self) -> Declaration:
+        return self.connector.declaration
+
+    @property
+    def access(self) -> Access:
+        return Access(self.integration.base_url, self.integration.credentials)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        return self.declaration.secrets_of(self.integration.credentials)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the circuit lets nothing through at this moment."""
+        return clock.now() < self.closed_until
+
+    @property
+    def free(self) -> int:
+        """How many more writes may go out now."""
+        if self.is_closed:
+            return 0
+        own = self.integration.max_job_concurrency - self.writing
+        if self.circuit.probing:
+            own = min(own, 1 - self.writing)
+        return max(0, min(own, self.scope.gate.free))
+
+    def has_baseline(self, resident_id: UUID) -> bool:
+        """Whether the resident's events at the PMS were read a short while ago."""
+        read_at = self.baselines.get(resident_id)
+        return read_at is not None and clock.now() - read_at < BASELINE_SECONDS
+
+    def note_baseline(self, resident_id: UUID) -> None:
+        """The resident's events have just been read. Old notes are dropped: the map stays small."""
+        if len(self.baselines) > 10_000:
+            limit = clock.now() - BASELINE_SECONDS
+            self.baselines = {key: at for key, at in self.baselines.items() if at > limit}
+        self.baselines[resident_id] = clock.now()

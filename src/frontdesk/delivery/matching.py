@@ -1,0 +1,85 @@
+"""Whether a record at the PMS is the one that a write may have made.
+
+Pure: given what the PMS shows and what is known, which records can be ours. A record counts only if
+it matches (resident, type, time, text, author), is tied to no other write, was not there before the
+first attempt, and bears no vendor stamp older than that attempt minus skew; and n intended twins
+need n records.
+"""
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from frontdesk.vendors.contract import FoundEvent, Trace
+
+_SPACES = re.compile(r"\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What limits the candidates. `tied`: PMS ids that belong to other writes or were in the cache
+    before the first attempt. `author`: who our credentials write as, where that is known.
+    `not_stamped_before`: the first attempt minus skew. `twins`: other writes of the same event that
+    succeeded and whose records are not tied yet."""
+
+    tied: Collection[str]
+    not_stamped_before: datetime | None
+    author: str | None = None
+    twins: int = 0
+
+
+def normalised(text: str) -> str:
+    """The text as two systems would agree on it: composed characters, single spaces, no edges."""
+    return _SPACES.sub(" ", unicodedata.normalize("NFC", text)).strip()
+
+
+def matches(trace: Trace, event: FoundEvent) -> bool:
+    """Whether the record says what the write says. What the PMS does not show cannot differ."""
+    if event.x_resident_id != trace.x_resident_id:
+        return False
+    if trace.x_type_id is not None and event.x_type_id not in (None, trace.x_type_id):
+        return False
+    if normalised(event.text) != normalised(trace.text):
+        return False
+    if not trace.instants or not event.instants:
+        return True
+    # A doubled local hour reads back as two instants: either may be meant.
+    return bool(_seconds(trace.instants) & _seconds(event.instants))
+
+
+def find(trace: Trace, found: Iterable[FoundEvent], known: Known) -> FoundEvent | None:
+    """The record that this write made, or None where the PMS shows none that must be it."""
+    candidates = sorted(
+        (
+            event
+            for event in found
+            if matches(trace, event)
+            and event.x_id not in known.tied
+            and not _too_old(event, known.not_stamped_before)
+            and not _by_another(event, known.author)
+        ),
+        key=lambda event: (event.stamped_at.timestamp() if event.stamped_at else 0.0, event.x_id),
+    )
+    unique = list({event.x_id: event for event in candidates}.values())
+    # The earlier twins have a claim to the earlier records.
+    return unique[known.twins] if len(unique) > known.twins else None
+
+
+def _seconds(instants: Iterable[datetime]) -> set[int]:
+    return {int(instant.timestamp()) for instant in instants}
+
+
+def _too_old(event: FoundEvent, limit: datetime | None) -> bool:
+    return limit is not None and event.stamped_at is not None and event.stamped_at < limit
+
+
+def _by_another(event: FoundEvent, author: str | None) -> bool:
+    return author is not None and event.author is not None and event.author != author
+
+
+def earliest_stamp(first_sent_at: datetime, skew_s: float) -> datetime:
+    """The oldest vendor stamp that a record of this write may bear. Vendors stamp whole seconds, so
+    the limit is rounded down to one."""
+    return (first_sent_at - timedelta(seconds=skew_s)).replace(microsecond=0)

@@ -1,0 +1,381 @@
+"""All SQL of the worker. Each statement names the invariant that it keeps; the ones that must lock
+are functions of the schema (database/migrations/0005_delivery.sql)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from frontdesk.database.pool import Database
+
+# --- the worker and its leases --------------------------------------------------------------------
+
+_REGISTER = """
+INSERT INTO workers (id, expires_at)
+VALUES ($1, clock_timestamp() + make_interval(secs => $2))
+"""
+
+# Only a living worker is renewed: one that expired has lost its leases and starts as a new one.
+_HEARTBEAT = """
+UPDATE workers SET expires_at = clock_timestamp() + make_interval(secs => $2)
+WHERE id = $1 AND expires_at > clock_timestamp() RETURNING true
+"""
+
+_FORGET_DEAD_WORKERS = """
+DELETE FROM workers AS w WHERE w.expires_at < clock_timestamp() - interval '1 hour'
+    AND NOT EXISTS (SELECT FROM leases AS l WHERE l.worker_id = w.id)
+"""
+
+_HELD = "SELECT integration_id, epoch FROM leases WHERE worker_id = $1"
+
+_SHARE = """
+SELECT ceil(count(DISTINCT i.budget_scope)::numeric / greatest(1, (
+    SELECT count(*) FROM workers WHERE expires_at > clock_timestamp())))::integer
+FROM integrations AS i WHERE NOT i.is_archived
+"""
+
+# A lease goes back only while nothing of its integration is in this worker's hands.
+_RELEASE = """
+UPDATE leases AS l SET worker_id = NULL
+WHERE l.worker_id = $1 AND l.integration_id = ANY ($2) AND NOT EXISTS (
+    SELECT FROM writes AS w WHERE w.integration_id = l.integration_id AND w.finished_at IS NULL
+        AND w.state = 'sending')
+RETURNING l.integration_id
+"""
+
+_LEAVE = """
+WITH mine AS (
+    UPDATE leases SET worker_id = NULL WHERE worker_id = $1 RETURNING integration_id),
+settled AS (SELECT abandon_attempts(array_agg(integration_id), $2) FROM mine)
+DELETE FROM workers WHERE id = $1 AND (SELECT count(*) FROM settled) >= 0
+"""
+
+_CLOSE_UNTIL = """
+UPDATE leases SET not_before = clock_timestamp() + make_interval(secs => $3),
+    not_before_reason = $4, not_before_message = $5, failures = failures + 1
+WHERE integration_id = $1 AND epoch = $2
+"""
+
+_OPEN = """
+UPDATE leases SET not_before = NULL, not_before_reason = NULL, not_before_message = NULL, failures = 0
+WHERE integration_id = $1 AND (not_before IS NOT NULL OR failures > 0)
+"""
+
+_CLOSED = """
+SELECT integration_id FROM leases
+WHERE integration_id = ANY ($1) AND not_before_reason IS NOT NULL
+"""
+
+# --- claiming and finishing -----------------------------------------------------------------------
+
+_CLAIM = "SELECT * FROM claim_writes($1, $2::jsonb, $3)"
+_FINISH = "SELECT finish_attempts($1, $2::jsonb) AS id"
+
+_EXPIRED = """
+SELECT array_agg(id) FROM (
+    SELECT id FROM writes
+    WHERE finished_at IS NULL AND expires_at <= clock_timestamp()
+        AND state IN ('scheduled', 'queued', 'retrying')
+    ORDER BY expires_at LIMIT 500) AS due
+"""
+_END = "SELECT end_writes($1, $2, $3, $4) AS id"
+
+# What a worker that had lost its lease saw all the same: definite words count, guesses do not.
+_EVIDENCE = """
+SELECT outcome, code, message, upstream_status, x_id FROM attempts
+WHERE job_id = $1 AND kind = 'send' AND late AND outcome IN ('delivered', 'rejected')
+ORDER BY number DESC LIMIT 1
+"""
+
+# --- looking a record up at the PMS ---------------------------------------------------------------
+
+# Records of other writes with the same credentials, and those that the cache held before the first
+# attempt left, cannot be this write's.
+_TIED = """
+SELECT w.x_id FROM writes AS w
+JOIN integrations AS i ON i.id = w.integration_id
+WHERE w.x_id = ANY ($3) AND w.id <> $2 AND i.budget_scope = (
+    SELECT budget_scope FROM integrations WHERE id = $1)
+UNION
+SELECT e.x_id FROM events AS e
+WHERE e.integration_id = $1 AND e.x_id = ANY ($3) AND e.created_at < $4
+    AND e.origin_job_id IS DISTINCT FROM $2
+"""
+
+# Other writes of the same event that succeeded and do not know their record yet.
+_TWINS = """
+SELECT count(*) FROM writes AS w
+JOIN writes AS mine ON mine.id = $2
+WHERE w.integration_id = $1 AND w.resolution = 'pending' AND w.id <> $2
+    AND w.resident_id = mine.resident_id AND w.plan->'trace' = mine.plan->'trace'
+    AND w.lane_number < mine.lane_number
+"""
+
+_AUTHOR = """
+SELECT author FROM events
+WHERE integration_id = $1 AND origin_job_id IS NOT NULL AND author IS NOT NULL LIMIT 1
+"""
+
+_LOG_READ_BACK = """
+INSERT INTO attempts (job_id, account_id, integration_id, job_type, kind, number, worker_id,
+    created_at, sent_at, finished_at, outcome, message, request, answer)
+SELECT w.id, w.account_id, w.integration_id, w.operation || '_resident_event', 'read_back',
+    coalesce((SELECT max(number) FROM attempts WHERE job_id = w.id AND kind = 'read_back'), 0) + 1,
+    $2, $3, $3, clock_timestamp(), $4, $5, NULL, NULL
+FROM writes AS w WHERE w.id = $1
+ON CONFLICT DO NOTHING
+"""
+
+_WITHOUT_X_ID = """
+SELECT id, account_id, integration_id, resident_id, plan, first_sent_at, finished_at
+FROM writes
+WHERE integration_id = ANY ($1) AND resolution = 'pending'
+    AND finished_at > clock_timestamp() - interval '7 days'
+ORDER BY integration_id, lane_number LIMIT $2
+"""
+
+_TIE = "SELECT tie_record($1, $2, $3::jsonb)"
+
+_EVENTS_READ_AT = "SELECT events_read_at FROM residents WHERE id = $1"
+
+# --- budgets --------------------------------------------------------------------------------------
+
+_TAKE = "SELECT granted, wait FROM take_budget($1, $2, $3::jsonb, $4, $5, $6)"
+
+# A vendor's word only ever lowers: a later, milder answer of a request sent earlier changes nothing.
+_SLOW_DOWN = """
+INSERT INTO budgets AS b (scope, method, blocked_until)
+VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3))
+ON CONFLICT (scope, method) DO UPDATE
+    SET blocked_until = greatest(b.blocked_until, EXCLUDED.blocked_until),
+        updated_at = clock_timestamp()
+"""
+
+_NOTE_LIMITS = """
+INSERT INTO budgets AS b (scope, method, limits) VALUES ($1, $2, $3::jsonb)
+ON CONFLICT (scope, method) DO UPDATE SET limits = EXCLUDED.limits, updated_at = clock_timestamp()
+    WHERE b.limits <> EXCLUDED.limits
+"""
+
+_BUDGET_STATUS = """
+SELECT b.method, b.blocked_until, b.limits, b.updated_at,
+    coalesce((SELECT jsonb_object_agg(seconds, used) FROM (
+        SELECT k.seconds, sum(k.used) AS used FROM budget_buckets AS k
+        WHERE k.scope = b.scope AND k.method = b.method
+            AND (k.bucket + 1) * k.seconds / 60.0
+                > extract(epoch FROM clock_timestamp()) - k.seconds
+        GROUP BY k.seconds) AS sums), '{}') AS used
+FROM budgets AS b WHERE b.scope = $1 ORDER BY b.method
+"""
+
+_QUEUE_STATUS = """
+SELECT count(*) AS depth, min(w.submitted_at) AS oldest, min(w.ready_at) AS next_ready,
+    l.not_before, l.not_before_reason
+FROM (SELECT $1::uuid AS integration_id) AS the
+LEFT JOIN leases AS l USING (integration_id)
+LEFT JOIN writes AS w ON w.integration_id = the.integration_id AND w.finished_at IS NULL
+GROUP BY l.not_before, l.not_before_reason
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A write in this worker's hands. `state` is `sending` (an attempt is on disk) or
+    `reconciling`."""
+
+    id: UUID
+    integration_id: UUID
+    epoch: int
+    account_id: UUID
+    state: str
+    attempts: int
+    failures: int
+    resident_id: UUID
+    plan: dict[str, Any]
+    first_sent_at: datetime | None
+    send_before: datetime | None
+    expires_at: datetime
+    retry_of: UUID | None
+    attempt_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Exhausted:
+    """No budget for this integration's method until `wait` seconds from now."""
+
+    integration_id: UUID
+    budget_key: str
+    wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A write that succeeded without learning its record's id."""
+
+    id: UUID
+    account_id: UUID
+    integration_id: UUID
+    resident_id: UUID
+    plan: dict[str, Any]
+    first_sent_at: datetime
+    finished_at: datetime
+
+
+class DeliveryRepository:
+    """The worker's statements."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def register(self, worker_id: UUID, lease_seconds: float) -> None:
+        await self._database.execute(_REGISTER, worker_id, lease_seconds)
+        await self._database.execute(_FORGET_DEAD_WORKERS)
+
+    async def heartbeat(self, worker_id: UUID, lease_seconds: float) -> bool:
+        return bool(await self._database.fetch_value(_HEARTBEAT, worker_id, lease_seconds))
+
+    async def acquire_leases(self, worker_id: UUID) -> dict[UUID, int]:
+        rows = await self._database.fetch("SELECT * FROM acquire_leases($1)", worker_id)
+        return {row["integration_id"]: row["epoch"] for row in rows}
+
+    async def held(self, worker_id: UUID) -> dict[UUID, int]:
+        rows = await self._database.fetch(_HELD, worker_id)
+        return {row["integration_id"]: row["epoch"] for row in rows}
+
+    async def share(self) -> int:
+        return int(await self._database.fetch_value(_SHARE))
+
+    async def release(self, worker_id: UUID, integration_ids: Iterable[UUID]) -> set[UUID]:
+        rows = await self._database.fetch(_RELEASE, worker_id, list(integration_ids))
+        return {row["integration_id"] for row in rows}
+
+    async def leave(self, worker_id: UUID, reason: str) -> None:
+        await self._database.execute(_LEAVE, worker_id, reason)
+
+    async def close_until(
+        self, integration_id: UUID, epoch: int, seconds: float, reason: str, message: str
+    ) -> None:
+        await self._database.execute(
+            _CLOSE_UNTIL, integration_id, epoch, seconds, reason, message[:500]
+        )
+
+    async def open(self, integration_id: UUID) -> None:
+        await self._database.execute(_OPEN, integration_id)
+
+    async def closed(self, integration_ids: Iterable[UUID]) -> set[UUID]:
+        rows = await self._database.fetch(_CLOSED, list(integration_ids))
+        return {row["integration_id"] for row in rows}
+
+    async def claim(
+        self, worker_id: UUID, asked: Sequence[Mapping[str, Any]], send_within: float
+    ) -> tuple[list[Claimed], list[Exhausted]]:
+        rows = await self._database.fetch(
+            _CLAIM, worker_id, orjson.dumps(list(asked)).decode(), send_within
+        )
+        claimed: list[Claimed] = []
+        exhausted: list[Exhausted] = []
+        for row in rows:
+            if row["write_id"] is None:
+                exhausted.append(Exhausted(row["integration_id"], row["budget_key"], row["wait"]))
+                continue
+            claimed.append(
+                Claimed(
+                    id=row["write_id"],
+                    integration_id=row["integration_id"],
+                    epoch=row["epoch"],
+                    account_id=row["account_id"],
+                    state=row["state"],
+                    attempts=row["attempts"],
+                    failures=row["failures"],
+                    resident_id=row["resident_id"],
+                    plan=orjson.loads(row["plan"]),
+                    first_sent_at=row["first_sent_at"],
+                    send_before=row["send_before"],
+                    expires_at=row["expires_at"],
+                    retry_of=row["retry_of"],
+                    attempt_id=row["attempt_id"],
+                )
+            )
+        return claimed, exhausted
+
+    async def finish(self, worker_id: UUID, rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
+        moved = await self._database.fetch(_FINISH, worker_id, orjson.dumps(list(rows)).decode())
+        return {row["id"] for row in moved}
+
+    async def expire(self) -> int:
+        ids = await self._database.fetch_value(_EXPIRED)
+        if not ids:
+            return 0
+        message = "The event's time to be delivered ran out before the PMS took it."
+        ended = await self._database.fetch(_END, ids, "expired", "expired", message)
+        return len(ended)
+
+    async def evidence(self, write_id: UUID) -> dict[str, Any] | None:
+        row = await self._database.fetch_row(_EVIDENCE, write_id)
+        return None if row is None else dict(row)
+
+    async def tied(
+        self, integration_id: UUID, write_id: UUID, x_ids: Sequence[str], before: datetime
+    ) -> set[str]:
+        rows = await self._database.fetch(_TIED, integration_id, write_id, list(x_ids), before)
+        return {row["x_id"] for row in rows}
+
+    async def twins(self, integration_id: UUID, write_id: UUID) -> int:
+        return int(await self._database.fetch_value(_TWINS, integration_id, write_id))
+
+    async def author(self, integration_id: UUID) -> str | None:
+        author: str | None = await self._database.fetch_value(_AUTHOR, integration_id)
+        return author
+
+    async def log_read_back(
+        self, write_id: UUID, worker_id: UUID, began: datetime, outcome: str, message: str
+    ) -> None:
+        await self._database.execute(
+            _LOG_READ_BACK, write_id, worker_id, began, outcome, message
+        )
+
+    async def without_x_id(self, integration_ids: Iterable[UUID], limit: int) -> list[Pending]:
+        rows = await self._database.fetch(_WITHOUT_X_ID, list(integration_ids), limit)
+        return [Pending(**{**dict(row), "plan": orjson.loads(row["plan"])}) for row in rows]
+
+    async def tie(self, write_id: UUID, x_id: str, seen: Mapping[str, Any]) -> bool:
+        return bool(
+            await self._database.fetch_value(_TIE, write_id, x_id, orjson.dumps(seen).decode())
+        )
+
+    async def events_read_at(self, resident_id: UUID) -> datetime | None:
+        read_at: datetime | None = await self._database.fetch_value(_EVENTS_READ_AT, resident_id)
+        return read_at
+
+    async def take_budget(
+        self, scope: str, method: str, windows: Sequence[Sequence[int]], *, keep: float, life: float
+    ) -> tuple[int, float]:
+        row = await self._database.fetch_row(
+            _TAKE, scope, method, orjson.dumps(windows).decode(), 1, keep, life
+        )
+        assert row is not None  # noqa: S101 — a function with OUT parameters answers one row
+        return row["granted"], row["wait"]
+
+    async def slow_down(self, scope: str, method: str, seconds: float) -> None:
+        await self._database.execute(_SLOW_DOWN, scope, method, seconds)
+
+    async def note_limits(self, scope: str, method: str, limits: Mapping[str, int]) -> None:
+        await self._database.execute(_NOTE_LIMITS, scope, method, orjson.dumps(limits).decode())
+
+    async def budget_status(self, scope: str) -> list[dict[str, Any]]:
+        rows = await self._database.fetch(_BUDGET_STATUS, scope)
+        return [
+            {
+                **dict(row),
+                "limits": orjson.loads(row["limits"]),
+                "used": orjson.loads(row["used"]),
+            }
+            for row in rows
+        ]
+
+    async def queue_status(self, integration_id: UUID) -> dict[str, Any]:
+        row = await self._database.fetch_row(_QUEUE_STATUS, integration_id)
+        return {} if row is None else dict(row)

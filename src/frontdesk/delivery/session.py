@@ -1,0 +1,94 @@
+"""A connector's reads: each within the budget, the concurrency and the circuit of its integration."""
+
+from collections.abc import Sequence
+
+from frontdesk.delivery.budgets import Budgets, Purpose
+from frontdesk.delivery.holding import Holding
+from frontdesk.delivery.stopping import Stopping
+from frontdesk.delivery.wire import Wire
+from frontdesk.vendors.contract import (
+    Access,
+    Answer,
+    NoAnswer,
+    Outcome,
+    OutcomeKind,
+    ReadRefused,
+    Request,
+)
+
+THROTTLED_SECONDS = 1.0
+"""How long nobody calls after a 429 that names no time."""
+
+
+class ReadSession:
+    """`vendors.contract.Session` for one integration and one purpose."""
+
+    def __init__(
+        self,
+        holding: Holding,
+        budgets: Budgets,
+        wire: Wire,
+        stopping: Stopping,
+        *,
+        purpose: Purpose,
+        x_property_ids: Sequence[str] = (),
+    ) -> None:
+        self._holding = holding
+        self._budgets = budgets
+        self._wire = wire
+        self._stopping = stopping
+        self._purpose = purpose
+        self._x_property_ids = tuple(x_property_ids)
+
+    @property
+    def access(self) -> Access:
+        """Where and as whom this integration calls."""
+        return self._holding.access
+
+    @property
+    def x_property_ids(self) -> Sequence[str]:
+        """PMS ids of the integration's enabled properties."""
+        return self._x_property_ids
+
+    async def call(self, request: Request) -> Answer:
+        """Send a read. Raises `NoAnswer`; `ReadRefused` where no call may be made for a while."""
+        holding = self._holding
+        if holding.is_closed:
+            raise ReadRefused(
+                Outcome(
+                    OutcomeKind.NOT_NOW,
+                    code="circuit",
+                    message="The PMS is not being called at the moment, after repeated failures.",
+                    retry_after=5.0,
+                )
+            )
+        declaration = holding.declaration
+        await self._budgets.take(
+            holding.integration, declaration, request.budget_key, self._purpose
+        )
+        async with holding.scope.gate.reading(self._purpose):
+            try:
+                exchange = await self._wire.send(request, timeout_s=declaration.timeout_s)
+            except NoAnswer as error:
+                await self._stopping.no_answer(holding, str(error))
+                raise
+        answer = exchange.answer
+        if answer.status not in (401, 403):
+            await self._stopping.answered(holding)
+        report = holding.connector.refined_budget(answer)
+        if report is not None:
+            await self._budgets.note_quota(
+                holding.integration, declaration, request.budget_key, report
+            )
+        if answer.status == 429:
+            await self._budgets.slow_down(
+                holding.integration, declaration, request.budget_key, _asked_pause(answer)
+            )
+        return answer
+
+
+def _asked_pause(answer: Answer) -> float:
+    try:
+        return min(3600.0, max(0.0, float(answer.headers.get("retry-after", ""))))
+    except ValueError:
+        return THROTTLED_SECONDS

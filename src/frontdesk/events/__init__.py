@@ -1,0 +1,1 @@
+"""The resident event as a caller states it: its fields, the rules of each PMS, the endpoints."""

@@ -1,0 +1,346 @@
+"""What a PMS says about an event, applied: one engine over every vendor's declaration.
+
+It reports every problem that it can determine, also when the body was partly unreadable, and drops
+nothing unless the caller asked for that (then each drop is a warning). It knows no vendor, makes no
+call and decides nothing about leases, routes or the wire: that is the connector's part.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, time
+from typing import Any, Literal
+
+import phonenumbers
+
+from frontdesk.catalog.known import Resolved
+from frontdesk.catalog.models import rfc3339
+from frontdesk.errors import Problem
+from frontdesk.events.fields import ENVELOPE_FIELDS, FIELDS, REFERENCE_FIELDS, UPDATE_FIELDS, Kind
+from frontdesk.events.references import References, wanted_ids
+from frontdesk.events.schemas import ReadBody, read_instant, read_moment
+from frontdesk.vendors.contract import EventIntent, Notice, Reference
+from frontdesk.vendors.declaration import Declaration, Operation, TimeRule
+
+OperationName = Literal["create", "update"]
+
+PHONE_FIELDS = ("call_phone_number_from", "call_phone_number_to")
+_PHONE_REGION = "US"
+"""How a number without a country code is read; it is only ever judged, never rewritten."""
+
+_KNOWN_NOWHERE = Resolved(first_sync_done=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What applies to one request, beside its body: the PMS's declaration, which operation, and
+    what the integration and the caller allow."""
+
+    declaration: Declaration
+    operation: OperationName
+    ignore_unknown_fields: bool = False
+    allow_email_send: bool = True
+
+    @property
+    def taken(self) -> Operation:
+        """The operation as declared. The caller has made sure that there is one."""
+        declared = getattr(self.declaration, self.operation)
+        if not isinstance(declared, Operation):
+            raise TypeError(f"{self.declaration.vendor} declares no {self.operation}")
+        return declared
+
+
+@dataclass(slots=True)
+class Checked:
+    """A body after the rules: `accepted` are the fields that count, as sent."""
+
+    accepted: dict[str, Any]
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[Notice] = field(default_factory=list)
+
+    def refuse(self, problem: Problem) -> None:
+        """Add a problem, unless the same was said of the same field already."""
+        if all((p.path, p.code) != (problem.path, problem.code) for p in self.problems):
+            self.problems.append(problem)
+
+
+def check(terms: Terms, body: ReadBody, resolved: Resolved | None) -> Checked:
+    """Apply every rule. `resolved` None: the integration is not known, so nothing that depends on
+    its catalog is judged."""
+    checked = Checked(dict(body.fields), list(body.problems))
+    operation = terms.taken
+    _drop_default_type(checked, operation)
+    _refuse_not_taken(checked, terms, body)
+    known = resolved or _KNOWN_NOWHERE
+    if resolved is not None:
+        wanted = wanted_ids(checked.accepted, operation)
+        for problem in References(terms.declaration, known).problems(wanted):
+            checked.refuse(problem)
+    _apply_rules(checked, terms, body, known)
+    _require(checked, terms, body)
+    _check_lengths(checked, terms)
+    _check_type_of_parts(checked, terms, body)
+    _check_times(checked, terms, body)
+    _check_email(checked, terms, known)
+    _check_phones(checked)
+    if terms.operation == "update" and not body.refused:
+        _require_a_change(checked)
+    return checked
+
+
+def intent_of(
+    checked: Checked,
+    terms: Terms,
+    resolved: Resolved,
+    *,
+    property_timezone: str | None = None,
+    x_event_id: str | None = None,
+) -> EventIntent:
+    """The event with every id resolved, for the connector. The resident must be known."""
+    if resolved.resident is None:
+        raise ValueError("an event without its resident cannot be planned")
+
+    def reference(name: str) -> Reference | None:
+        record = getattr(resolved, name) if f"{name}_id" in checked.accepted else None
+        return None if record is None else record.reference
+
+    return EventIntent(
+        operation=terms.operation,
+        resident=resolved.resident.resident,
+        fields={
+            name: _typed(name, value)
+            for name, value in checked.accepted.items()
+            if name not in REFERENCE_FIELDS and name not in ENVELOPE_FIELDS
+        },
+        event_type=reference("event_type"),
+        event_sub_type=reference("event_sub_type"),
+        event_result=reference("event_result"),
+        employee=reference("employee"),
+        unit=reference("unit"),
+        x_event_id=x_event_id,
+        property_timezone=property_timezone,
+    )
+
+
+def _typed(name: str, value: Any) -> Any:
+    if FIELDS[name].kind is not Kind.INSTANT:
+        return value
+    return read_moment(value)
+
+
+def _given(value: Any) -> bool:
+    """Blank text is no value where one is needed."""
+    return not isinstance(value, str) or bool(value.strip())
+
+
+def _present(checked: Checked, body: ReadBody) -> frozenset[str]:
+    """What was given, readable or not: of an unreadable field nobody says that it is missing."""
+    given = {name for name, value in checked.accepted.items() if _given(value)}
+    return frozenset(given | body.refused)
+
+
+def _drop_default_type(checked: Checked, operation: Operation) -> None:
+    """`event_type` has one value, and it says nothing: it may stand everywhere."""
+    if "event_type" in operation.fields:
+        checked.accepted.setdefault("event_type", "Note")
+    else:
+        checked.accepted.pop("event_type", None)
+
+
+def _refuse_not_taken(checked: Checked, terms: Terms, body: ReadBody) -> None:
+    operation = terms.taken
+    foreign = [
+        name
+        for name in FIELDS
+        if name not in operation.fields
+        and name not in ENVELOPE_FIELDS
+        and (name in checked.accepted or (name in body.refused and name != "event_type"))
+    ]
+    for name in foreign:
+        message = f"{terms.declaration.name} takes no {name} for a resident event."
+        _drop_or_refuse(checked, terms, name, message, None)
+
+
+def _drop_or_refuse(
+    checked: Checked, terms: Terms, name: str, message: str, last_seen: str | None
+) -> None:
+    if not terms.ignore_unknown_fields:
+        checked.refuse(Problem("not_taken", (name,), message, last_seen=last_seen))
+    elif checked.accepted.pop(name, None) is not None:
+        checked.warnings.append(Notice(name, "dropped", f"{message} It was left out."))
+
+
+def _apply_rules(checked: Checked, terms: Terms, body: ReadBody, known: Resolved) -> None:
+    kind = known.event_type if "event_type_id" in checked.accepted else None
+    event_class = None if kind is None else kind.reference.event_class
+    x_type_id = None if kind is None else kind.reference.x_id
+    for rule in terms.taken.rules:
+        present = _present(checked, body)
+        if not rule.applies(event_class, x_type_id, present):
+            continue
+        by_type = bool(rule.classes or rule.x_type_ids)
+        last_seen = rfc3339(kind.last_seen) if by_type and kind is not None else None
+        for name in rule.require:
+            if name not in present:
+                checked.refuse(
+                    Problem(
+                        "required", (name,), f"{name} is required. {rule.message}", None, None, last_seen
+                    )
+                )
+        for name in rule.refuse:
+            if name in checked.accepted:
+                _drop_or_refuse(
+                    checked, terms, name, f"{name} is not taken here. {rule.message}", last_seen
+                )
+
+
+def _require(checked: Checked, terms: Terms, body: ReadBody) -> None:
+    present = _present(checked, body)
+    for name, taken in terms.taken.fields.items():
+        if not taken.required or name in present:
+            continue
+        blank = " and must not be blank" if name in checked.accepted else ""
+        checked.refuse(
+            Problem("required", (name,), f"{name} is required by {terms.declaration.name}{blank}.")
+        )
+
+
+def _check_lengths(checked: Checked, terms: Terms) -> None:
+    for name, taken in terms.taken.fields.items():
+        value = checked.accepted.get(name)
+        if taken.max_length is None or not isinstance(value, str) or len(value) <= taken.max_length:
+            continue
+        checked.refuse(
+            Problem(
+                "too_long",
+                (name,),
+                f"{terms.declaration.name} takes {name} of at most {taken.max_length} characters.",
+                f"at most {taken.max_length} characters",
+                f"{len(value)} characters",
+            )
+        )
+
+
+def _check_type_of_parts(checked: Checked, terms: Terms, body: ReadBody) -> None:
+    """A sub type or result without an event type belongs to nothing."""
+    if "event_type_id" not in terms.taken.fields or terms.operation == "update":
+        return
+    if "event_type_id" in _present(checked, body):
+        return
+    for name in ("event_sub_type_id", "event_result_id"):
+        if name in checked.accepted:
+            checked.refuse(
+                Problem("required", ("event_type_id",), f"event_type_id is required with {name}.")
+            )
+
+
+def _check_times(checked: Checked, terms: Terms, body: ReadBody) -> None:
+    fields = checked.accepted
+    moment = fields.get("event_datetime")
+    if moment is not None and not isinstance(read_moment(moment), datetime):
+        # Only a clock without offset can place a date that names no time.
+        if terms.declaration.time is not TimeRule.PROPERTY_LOCAL:
+            expected = "an RFC 3339 date-time with offset, such as 2026-03-02T16:30:00Z"
+            checked.refuse(
+                Problem(
+                    "invalid_value",
+                    ("event_datetime",),
+                    f"{terms.declaration.name} needs a time of day: event_datetime must be {expected}.",
+                    expected,
+                    moment,
+                )
+            )
+    clocks = [name for name in ("time_from", "time_to") if name in fields]
+    if clocks and "appointment_datetime" not in _present(checked, body):
+        checked.refuse(
+            Problem(
+                "required",
+                ("appointment_datetime",),
+                f"appointment_datetime is required with {clocks[0]}, which is read in its offset.",
+            )
+        )
+    if len(clocks) == 2 and _clock(fields["time_to"]) <= _clock(fields["time_from"]):
+        checked.refuse(
+            Problem(
+                "invalid_value",
+                ("time_to",),
+                "time_to must be after time_from; an appointment cannot reach into the next day.",
+                f"later than {fields['time_from']}",
+                fields["time_to"],
+            )
+        )
+
+
+def _clock(text: str) -> time:
+    return time.fromisoformat(text)
+
+
+def _check_email(checked: Checked, terms: Terms, known: Resolved) -> None:
+    fields = checked.accepted
+    if fields.get("email_send") is True and not terms.allow_email_send:
+        checked.refuse(
+            Problem(
+                "not_allowed",
+                ("email_send",),
+                "This integration does not allow that the PMS sends messages.",
+                "false",
+                "true",
+            )
+        )
+    address = fields.get("email_to")
+    if address is None or known.resident is None:
+        return
+    primary = known.resident.resident.email
+    if primary is None or address.strip().casefold() != primary.strip().casefold():
+        checked.refuse(
+            Problem(
+                "not_allowed",
+                ("email_to",),
+                "email_to must be the resident's primary e-mail address"
+                + (", and this resident has none." if primary is None else "."),
+                received=address,
+                last_seen=rfc3339(known.resident.last_seen),
+            )
+        )
+
+
+def _check_phones(checked: Checked) -> None:
+    for name in PHONE_FIELDS:
+        number = checked.accepted.get(name)
+        if not isinstance(number, str) or not number.strip():
+            continue
+        try:
+            phonenumbers.parse(number, _PHONE_REGION)
+        except phonenumbers.NumberParseException:
+            checked.warnings.append(
+                Notice(name, "unreadable_phone_number", f"{name} is no phone number; it goes as sent.")
+            )
+
+
+def _require_a_change(checked: Checked) -> None:
+    if not checked.problems and not any(name in checked.accepted for name in UPDATE_FIELDS):
+        checked.refuse(
+            Problem(
+                "required",
+                (),
+                "The request changes nothing: it names none of the fields that can be changed.",
+                " ".join(UPDATE_FIELDS),
+            )
+        )
+
+
+def plannable(problems: list[Problem], resolved: Resolved) -> bool:
+    """Whether the connector can be asked for its own problems as well: with everything that it
+    relies on at hand, though the body is refused already."""
+    if resolved.resident is None:
+        return False
+    return not any(p.code in ("required", "unknown_reference", "wrong_type") for p in problems)
+
+
+def ignored(mapping: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Fields of Frontdesk's own."""
+    return {name: value for name, value in mapping.items() if name in ENVELOPE_FIELDS}
+
+
+def instant(text: str) -> datetime:
+    """An accepted instant."""
+    return read_instant(text)

@@ -1,0 +1,32 @@
+"""Ids: time-ordered UUIDs (RFC 9562, version 7), opaque strings to callers.
+
+Time order keeps inserts at the right end of every index; the random part makes an id unguessable.
+"""
+
+import os
+import time
+from uuid import UUID
+
+_VERSION_7 = 0x7 << 76
+_VARIANT = 0x2 << 62
+
+
+def new_id() -> UUID:
+    """A new id: 48 bits of milliseconds since 1970, then 74 random bits."""
+    milliseconds = time.time_ns() // 1_000_000
+    random = int.from_bytes(os.urandom(10))
+    value = milliseconds << 80 | random
+    value = value & ~(0xF << 76) | _VERSION_7
+    value = value & ~(0x3 << 62) | _VARIANT
+    return UUID(int=value)
+
+
+def parse_id(text: str) -> UUID | None:
+    """The id that a caller's string names, or None where no record can have it."""
+    if len(text) != 36:  # UUID() also takes braces, urn: and bare hex: one id has one spelling
+        return None
+    try:
+        value = UUID(text)
+    except ValueError:
+        return None
+    return value if str(value) == text.lower() else None

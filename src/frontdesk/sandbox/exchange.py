@@ -1,0 +1,183 @@
+"""One request to one simulator, from arrival to answer: throttle, faults, effect, answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from aiohttp import web
+
+from frontdesk.sandbox import wire
+from frontdesk.sandbox.faults import DEFAULT_SECONDS, Fault, FaultBook, Kind, Plan
+from frontdesk.sandbox.simulator import Description, Operation, Quota, Reply, Request, Simulator
+from frontdesk.sandbox.throttle import Throttle
+from frontdesk.sandbox.world import World
+
+log = logging.getLogger(__name__)
+
+GATEWAY_PAGE = b"<html><head><title>Error</title></head><body><h1>Error</h1></body></html>"
+
+
+@dataclass(slots=True)
+class Exchange:
+    """Everything that the requests to one simulator share."""
+
+    simulator: Simulator
+    world: World
+    throttle: Throttle
+    faults: FaultBook
+    latency_seconds: float
+    stopping: asyncio.Event
+    later: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def serve(self, http: web.Request) -> web.StreamResponse:
+        """Answer one HTTP request; the tail of its path is the simulator's."""
+        arrived_at = datetime.now(UTC)
+        prefix = f"/{self.simulator.vendor.lower()}"
+        request = Request(
+            method=http.method,
+            path=http.path.removeprefix(prefix) or "/",
+            query_string=http.rel_url.raw_query_string,
+            headers={name.lower(): value for name, value in http.headers.items()},
+            body=await http.read(),
+            base_url=f"{http.scheme}://{http.host}{prefix}",
+        )
+        simulator = self.simulator
+        credential = simulator.credential_of(request)
+        about = self.world.play(lambda scene: simulator.describe(request, scene))
+        if credential is None:
+            return await self._answer(http, request, about, arrived_at, "", Quota(allowed=True))
+        key = (simulator.vendor, credential, about.scope)
+        quota = self.throttle.enter(key, simulator.limits)
+        if not quota.allowed:
+            reply = simulator.throttled(request, quota)
+            return wire.whole(simulator.sign(reply, quota))
+        try:
+            return await self._answer(http, request, about, arrived_at, credential, quota)
+        finally:
+            self.throttle.leave(key)
+
+    async def _answer(
+        self,
+        http: web.Request,
+        request: Request,
+        about: Description,
+        arrived_at: datetime,
+        credential: str,
+        quota: Quota,
+    ) -> web.StreamResponse:
+        plan = self.faults.take(self.simulator.vendor, about, request.path)
+        pause = plan.delay + self.latency_seconds
+        if pause:
+            await asyncio.sleep(pause)
+        play = _Play(request, plan, arrived_at, credential, about.operation)
+        ending = plan.ending
+        kind = ending.fault if ending is not None else None
+        if ending is not None and kind is Kind.LATE_EFFECT:
+            seconds = DEFAULT_SECONDS if ending.seconds is None else ending.seconds
+            self._keep(asyncio.create_task(self._perform_later(play, seconds)))
+            wire.reset(http)
+            return web.Response()
+        if kind is Kind.RESET_BEFORE_EFFECT:
+            wire.reset(http)
+            return web.Response()
+        reply = self.simulator.sign(self._reply(play), quota)
+        match kind:
+            case Kind.RESET_AFTER_EFFECT:
+                wire.reset(http)
+            case Kind.HANG_AFTER_EFFECT if ending is not None:
+                await wire.hang(http, ending.seconds, self.stopping)
+            case Kind.TRUNCATE if ending is not None:
+                wire.truncate(http, reply, ending.after_bytes)
+            case Kind.SLOW_DRIP if ending is not None:
+                seconds = DEFAULT_SECONDS if ending.seconds is None else ending.seconds
+                await wire.drip(http, reply, seconds, self.stopping)
+            case _:
+                return wire.whole(reply)
+        # The connection is gone: aiohttp drops this answer when it finds that out.
+        return web.Response()
+
+    def _reply(self, play: _Play) -> Reply:
+        """The answer before it meets the socket, with its effect done where there is one."""
+        ending = play.plan.ending
+        if ending is not None:
+            refusal = self._refusal(play.request, ending)
+            if refusal is not None:
+                if ending.effect:
+                    self._perform(play)
+                return refusal
+        return self._perform(play)
+
+    def _refusal(self, request: Request, ending: Fault) -> Reply | None:
+        if ending.fault is Kind.UNAUTHORISED:
+            return self.simulator.unauthorised(request)
+        if ending.fault is Kind.ERROR_IN_200:
+            return self.simulator.error_in_success(request, ending.status, ending.level)
+        if ending.fault is Kind.STATUS and ending.status is not None:
+            reply = (
+                Reply(ending.status, GATEWAY_PAGE, (("Content-Type", "text/html"),))
+                if ending.body == "html"
+                else self.simulator.failure(request, ending.status)
+            )
+            if ending.retry_after is not None:
+                reply = reply.with_headers(("Retry-After", str(ending.retry_after)))
+            return reply
+        return None
+
+    def _perform(self, play: _Play) -> Reply:
+        """Do the work of the request, and of the staff member who writes the same beside it."""
+        twin = play.plan.twin if play.operation is Operation.WRITE else None
+        apart = timedelta(seconds=(twin.seconds or 0.0) if twin is not None else 0.0)
+        if twin is not None and twin.before:
+            self._write_as_staff(play, datetime.now(UTC) - apart)
+        reply = self.world.play(
+            lambda scene: self.simulator.handle(play.request, scene),
+            arrived_at=play.arrived_at,
+            credential=play.credential,
+            hidden_seconds=play.plan.read_lag,
+        )
+        if twin is not None and not twin.before:
+            if apart:
+                self._keep(asyncio.create_task(self._twin_later(play, apart.total_seconds())))
+            else:
+                self._write_as_staff(play, datetime.now(UTC))
+        return reply
+
+    def _write_as_staff(self, play: _Play, now: datetime) -> None:
+        self.world.play(
+            lambda scene: self.simulator.handle(play.request, scene),
+            now=now,
+            arrived_at=play.arrived_at,
+            origin="staff",
+        )
+
+    async def _perform_later(self, play: _Play, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        self._perform(play)
+
+    async def _twin_later(self, play: _Play, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        self._write_as_staff(play, datetime.now(UTC))
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        # The loop holds tasks weakly: without this set a late effect could vanish before its time.
+        self.later.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self.later.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a late effect failed: %s", error, exc_info=error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Play:
+    """One request with what was decided about it."""
+
+    request: Request
+    plan: Plan
+    arrived_at: datetime
+    credential: str
+    operation: Operation

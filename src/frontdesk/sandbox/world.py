@@ -1,0 +1,205 @@
+"""A vendor's world in memory over the stored one, and the scene in which one request plays.
+
+Reads come from memory; a request's writes are stored in one transaction before its answer leaves,
+and forgotten together if it fails. Records are never deleted: none of the simulated systems can.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any, Literal, TypeVar
+
+from frontdesk.sandbox.repository import EffectRow, Repository, Row
+
+Origin = Literal["api", "staff"]
+T = TypeVar("T")
+
+
+def stamp(moment: datetime) -> str:
+    """ISO 8601 UTC with microseconds and `Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+@dataclass(slots=True)
+class _Collection:
+    rows: dict[int, Row] = field(default_factory=dict)
+    children: dict[int, list[int]] = field(default_factory=dict)
+    older: dict[int, Row] = field(default_factory=dict)
+    highest: int = 0
+
+    def put(self, row: Row) -> None:
+        """Take in a row; under a read lag, the one it replaces stays what readers see."""
+        known = self.rows.get(row.number)
+        if known is not None and row.hidden_until:
+            self.older[row.number] = known
+        if known is None or known.parent != row.parent:
+            if known is not None:
+                self.children[known.parent].remove(row.number)
+            self.children.setdefault(row.parent, []).append(row.number)
+        self.rows[row.number] = row
+        self.highest = max(self.highest, row.number)
+
+    def shown(self, number: int, clock: float) -> Row | None:
+        """The row that a reader sees at Unix time `clock`."""
+        row = self.rows.get(number)
+        if row is None or row.hidden_until <= clock:
+            return row
+        older = self.older.get(number)
+        return older if older is not None and older.hidden_until <= clock else None
+
+
+class World:
+    """Everything that one vendor's simulator knows."""
+
+    def __init__(self, vendor: str, repository: Repository) -> None:
+        self.vendor = vendor
+        self._repository = repository
+        self._collections: dict[str, _Collection] = {}
+        self.load()
+
+    def load(self) -> None:
+        """Read the stored world, in place of what is in memory."""
+        self._collections = {}
+        for row in self._repository.records(self.vendor):
+            self.collection(row.collection).put(row)
+
+    def collection(self, name: str) -> _Collection:
+        """The collection of that name, empty if nothing was ever put there."""
+        return self._collections.setdefault(name, _Collection())
+
+    def play(
+        self,
+        act: Callable[[Scene], T],
+        *,
+        now: datetime | None = None,
+        arrived_at: datetime | None = None,
+        origin: Origin = "api",
+        credential: str = "",
+        hidden_seconds: float = 0.0,
+    ) -> T:
+        """Run `act` in a scene, and store what it wrote before returning what it answered."""
+        moment = now or datetime.now(UTC)
+        scene = Scene(
+            self,
+            now=moment,
+            arrived_at=arrived_at or moment,
+            origin=origin,
+            credential=credential,
+            hidden_until=moment.timestamp() + hidden_seconds if hidden_seconds else 0.0,
+        )
+        try:
+            answer = act(scene)
+            if scene.written or scene.effects:
+                self._repository.write(scene.written, scene.effects)
+        except BaseException:
+            # Memory already holds what the store refused: a simulator that answered from it would
+            # show a record that a restart forgets.
+            if scene.written:
+                self.load()
+            raise
+        return answer
+
+    def populate(self, act: Callable[[Scene], None], *, seed: int, anchor: date) -> None:
+        """Run `act` on an empty world and store it whole, with the mark that it is seeded."""
+        now = datetime(anchor.year, anchor.month, anchor.day, tzinfo=UTC)
+        scene = Scene(
+            self, now=now, arrived_at=now, origin="staff", credential="", hidden_until=0.0
+        )
+        act(scene)
+        self._repository.write(scene.written, (), (self.vendor, seed, anchor.isoformat()))
+
+
+class Scene:
+    """One request's view of a world, and its pen.
+
+    `now` is the simulated system's clock, UTC. Records under a read lag are absent from every read
+    until their time has come.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        *,
+        now: datetime,
+        arrived_at: datetime,
+        origin: Origin,
+        credential: str,
+        hidden_until: float,
+    ) -> None:
+        self._world = world
+        self.now = now
+        self.arrived_at = arrived_at
+        self.origin: Origin = origin
+        self.credential = credential
+        self._hidden_until = hidden_until
+        self._clock = datetime.now(UTC).timestamp()
+        self.written: list[Row] = []
+        self.effects: list[EffectRow] = []
+
+    def get(self, collection: str, number: int) -> dict[str, Any] | None:
+        """The record of that number, or None."""
+        row = self._world.collection(collection).shown(number, self._clock)
+        return row.body if row is not None else None
+
+    def every(self, collection: str) -> Iterator[dict[str, Any]]:
+        """Every visible record, in the order of writing."""
+        known = self._world.collection(collection)
+        return self._shown(known, known.rows)
+
+    def children(self, collection: str, parent: int) -> Iterator[dict[str, Any]]:
+        """The visible records under one parent, in the order of writing."""
+        known = self._world.collection(collection)
+        return self._shown(known, known.children.get(parent, ()))
+
+    def _shown(self, known: _Collection, numbers: Iterable[int]) -> Iterator[dict[str, Any]]:
+        for number in numbers:
+            row = known.shown(number, self._clock)
+            if row is not None:
+                yield row.body
+
+    def next_number(self, collection: str, first: int = 1) -> int:
+        """A number that no record of the collection ever had."""
+        return max(first, self._world.collection(collection).highest + 1)
+
+    def put(
+        self, collection: str, number: int, body: dict[str, Any], *, parent: int = 0
+    ) -> dict[str, Any]:
+        """Write a record, in place of the one of the same number if there is one."""
+        row = Row(
+            self._world.vendor, collection, number, parent, self._hidden_until, copy.deepcopy(body)
+        )
+        self._world.collection(collection).put(row)
+        self.written.append(row)
+        return row.body
+
+    def effect(
+        self,
+        *,
+        x_id: str,
+        x_resident_id: str | None,
+        kind: str,
+        text: str,
+        occurred_at: datetime,
+        fields: object,
+        operation: Literal["create", "update"] = "create",
+    ) -> None:
+        """Note that a record was really written; `fields` is the raw wire body."""
+        written_at = stamp(self.now)
+        body = {
+            "vendor": self._world.vendor,
+            "x_id": x_id,
+            "x_resident_id": x_resident_id,
+            "kind": kind,
+            "text": text,
+            "occurred_at": stamp(occurred_at),
+            "written_at": written_at,
+            "arrived_at": stamp(self.arrived_at),
+            "operation": operation,
+            "origin": self.origin,
+            "credential": self.credential or None,
+            "fields": fields,
+        }
+        self.effects.append(EffectRow(self._world.vendor, written_at, body))

@@ -1,0 +1,79 @@
+"""Every setting of Frontdesk: `FRONTDESK_<NAME>` in the environment, with its default and meaning.
+
+`DATABASE_URL` alone has no prefix, because every platform sets it by that name. A setting is read
+once, when a process starts; nothing else in the project reads the environment.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The process's settings. Field descriptions are what `frontdesk settings` prints."""
+
+    model_config = SettingsConfigDict(env_prefix="FRONTDESK_", extra="ignore", frozen=True)
+
+    database_url: SecretStr | None = Field(
+        None,
+        validation_alias="DATABASE_URL",
+        description="PostgreSQL to use (15 or newer). Not set: the embedded server of the data directory.",
+    )
+    database_pooler: Literal["none", "transaction"] = Field(
+        "none",
+        description="`transaction` where a pooler in transaction mode (pgbouncer) stands before the database: "
+        "no LISTEN, no named prepared statements; workers poll instead.",
+    )
+    database_connections: int = Field(
+        10, ge=2, le=200, description="Most database connections a process opens."
+    )
+    data_dir: Path | None = Field(
+        None,
+        description="Folder of the embedded server, keys and token. Default: /var/lib/frontdesk as root, "
+        "else ~/.local/share/frontdesk.",
+    )
+    postgres_bin: Path | None = Field(
+        None, description="Folder with the PostgreSQL programs for the embedded server; found by itself if not set."
+    )
+    encryption_key: SecretStr | None = Field(
+        None,
+        description="Key that encrypts credentials: 32 bytes, base64 (`frontdesk keys new` prints one). "
+        "Not set: the key file.",
+    )
+    encryption_key_file: Path | None = Field(
+        None,
+        description="File with the key. Default with the embedded server: made in the data directory on first start.",
+    )
+    allowed_addresses: str = Field(
+        "",
+        description="Address ranges (CIDR, comma-separated) that an integration's base_url may reach although they "
+        "are private, such as 127.0.0.0/8 for a sandbox. Elsewhere only the vendor's own hosts.",
+    )
+    budget_factor: float = Field(
+        1.0, gt=0, description="Multiplies every vendor's budget. Only for sandboxes and benches: a real PMS would refuse."
+    )
+    intake_queue: int = Field(
+        2000, ge=1, description="Requests that may wait for a commit in one API process; past it 503."
+    )
+    intake_batch: int = Field(128, ge=1, le=512, description="Most writes in one commit.")
+    request_limit_slow_down: bool = Field(
+        False, description="Delay answers by 2 s from 80 % of an account's request limit on."
+    )
+    waiters: int = Field(1000, ge=0, description="Requests with `wait` that one API process holds open.")
+    worker_lease_seconds: float = Field(
+        10.0, ge=4, le=60, description="Seconds without a heartbeat after which a worker's integrations are taken over."
+    )
+    worker_slots: int = Field(
+        256, ge=1, le=2000, description="PMS calls that one worker process has under way at once."
+    )
+    drain_seconds: float = Field(
+        25.0, ge=0, le=300, description="Seconds that a stopping process gives to what is in flight."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least level that is logged."
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="`auto`: for people on a terminal, JSON elsewhere."
+    )

@@ -1,0 +1,1 @@
+"""The property management systems that Frontdesk speaks to: one folder each."""

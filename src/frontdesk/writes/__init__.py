@@ -1,0 +1,1 @@
+"""The durable write and its life: intake, status, retry, cancel, logs."""

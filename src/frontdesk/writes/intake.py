@@ -1,0 +1,240 @@
+"""The intake: makes writes durable, many in one commit.
+
+Whoever arrives while a commit is under way joins the next one; there is no timer, so a lone
+request waits for nobody. A request is answered only after the commit that holds it. The queue is
+bounded: past the bound a request is refused at once, and nothing of it is kept.
+"""
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from frontdesk.database.pool import CommitUnknown, Database, DatabaseUnavailable
+from frontdesk.errors import ApiError, Code
+from frontdesk.writes import intake_repository
+
+log = structlog.get_logger(__name__)
+
+LEARN_SECONDS = 10.0
+"""How long the fate of a commit is asked for before the caller is told that it is unknown."""
+
+_LEARN_PAUSE_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class NewWrite:
+    """A finished write: every id resolved, the plan made. `id` is made before the insert, so that
+    asking again after a lost commit cannot accept it twice. `fingerprint` is hexadecimal."""
+
+    id: UUID
+    account_id: UUID
+    integration_id: UUID
+    vendor: str
+    operation: str
+    resident_id: UUID
+    budget_key: str
+    input: dict[str, Any]
+    plan: dict[str, Any]
+    event: dict[str, Any]
+    warnings: list[dict[str, Any]]
+    event_id: UUID
+    external_reference: str | None
+    expiry_hours: int
+    retry_of: UUID | None = None
+    idempotency_key: str | None = None
+    fingerprint: str | None = None
+    answer: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The write is committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The key was used for this very request before: its job, and the answer it was given."""
+
+    job_id: UUID
+    answer: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatched:
+    """The key was used for another request."""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    write: NewWrite
+    result: asyncio.Future[Accepted | Replayed | Mismatched] = field(repr=False)
+
+
+class Intake:
+    """The group commit of one process."""
+
+    def __init__(self, database: Database, *, queue: int, batch: int) -> None:
+        self._database = database
+        self._queue_limit = queue
+        self._batch_limit = batch
+        self._waiting: deque[_Waiting] = deque()
+        self._arrived = asyncio.Event()
+        self._committer: asyncio.Task[None] | None = None
+        self._closing = False
+
+    async def submit(self, write: NewWrite) -> Accepted | Replayed | Mismatched:
+        """Make the write durable. Raises `ApiError` 503: `not_accepted` where nothing is stored,
+        `unknown` with the job id where the fate of the commit could not be learnt."""
+        if self._closing or len(self._waiting) >= self._queue_limit:
+            raise _not_accepted("More events arrive than can be stored at the moment.")
+        if self._committer is None:
+            self._committer = asyncio.create_task(self._commit_for_ever(), name="intake")
+        waiting = _Waiting(write, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        self._arrived.set()
+        # Shielded: a caller who hangs up must not take the others of his batch with him.
+        return await asyncio.shield(waiting.result)
+
+    async def look_up(
+        self, account_id: UUID, key: str, fingerprint: str
+    ) -> Replayed | Mismatched | None:
+        """What a request with this key gets without being looked at, if the key is taken."""
+        taken = await intake_repository.look_up(self._database, account_id, key)
+        return None if taken is None else _replay(taken, fingerprint)
+
+    async def close(self) -> None:
+        """Commit what waits, then end. Later requests are refused."""
+        self._closing = True
+        self._arrived.set()
+        if self._committer is not None:
+            await self._committer
+
+    async def _commit_for_ever(self) -> None:
+        while True:
+            while not self._waiting:
+                if self._closing:
+                    return
+                self._arrived.clear()
+                await self._arrived.wait()
+            await self._commit(self._next_batch())
+
+    def _next_batch(self) -> list[_Waiting]:
+        """The oldest of those that wait. Of two requests with one key the later waits for the next
+        batch: a statement cannot meet its own fresh row."""
+        batch: list[_Waiting] = []
+        keys: set[tuple[UUID, str]] = set()
+        postponed: list[_Waiting] = []
+        while self._waiting and len(batch) < self._batch_limit:
+            waiting = self._waiting.popleft()
+            if (key := waiting.write.idempotency_key) is not None:
+                if (waiting.write.account_id, key) in keys:
+                    postponed.append(waiting)
+                    continue
+                keys.add((waiting.write.account_id, key))
+            batch.append(waiting)
+        self._waiting.extendleft(reversed(postponed))
+        return batch
+
+    async def _commit(self, batch: list[_Waiting]) -> None:
+        try:
+            await self._store(batch)
+        except DatabaseUnavailable as error:
+            log.warning("intake_unavailable", writes=len(batch), reason=str(error))
+            for waiting in batch:
+                _fail(waiting, _not_accepted("The database cannot be reached at the moment."))
+        except Exception as error:  # noqa: BLE001 — a fault of one row must not strand its batch
+            if len(batch) == 1:
+                _fail(batch[0], error)
+                return
+            log.warning("intake_batch_failed", writes=len(batch), reason=type(error).__name__)
+            for waiting in batch:
+                await self._commit([waiting])
+
+    async def _store(self, batch: list[_Waiting]) -> None:
+        rows = [_row(place, waiting.write) for place, waiting in enumerate(batch)]
+        give_up_at = time.monotonic() + LEARN_SECONDS
+        fate_unknown = False
+        while True:
+            try:
+                taken = await intake_repository.accept(self._database, rows)
+                break
+            except CommitUnknown:
+                fate_unknown = True
+            except DatabaseUnavailable:
+                if not fate_unknown:
+                    raise
+            # The same ids again: what was committed is found, what was not is inserted.
+            if time.monotonic() >= give_up_at:
+                log.error("intake_fate_unknown", writes=len(batch))
+                for waiting in batch:
+                    _fail(waiting, _unknown(waiting.write.id))
+                return
+            await asyncio.sleep(_LEARN_PAUSE_SECONDS)
+        for waiting in batch:
+            if waiting.result.done():
+                continue
+            other = taken.get(waiting.write.id)
+            waiting.result.set_result(
+                Accepted() if other is None else _replay(other, waiting.write.fingerprint or "")
+            )
+
+
+def _row(place: int, write: NewWrite) -> dict[str, Any]:
+    return {
+        "place": place,
+        "id": write.id,
+        "account_id": write.account_id,
+        "integration_id": write.integration_id,
+        "vendor": write.vendor,
+        "operation": write.operation,
+        "resident_id": write.resident_id,
+        "budget_key": write.budget_key,
+        "input": write.input,
+        "plan": write.plan,
+        "event": write.event,
+        "warnings": write.warnings,
+        "event_id": write.event_id,
+        "external_reference": write.external_reference,
+        "expiry_hours": write.expiry_hours,
+        "retry_of": write.retry_of,
+        "idempotency_key": write.idempotency_key,
+        "fingerprint": write.fingerprint,
+        "answer": write.answer,
+    }
+
+
+def _replay(taken: intake_repository.Taken, fingerprint: str) -> Replayed | Mismatched:
+    if taken.fingerprint.hex() != fingerprint:
+        return Mismatched()
+    return Replayed(taken.job_id, taken.answer)
+
+
+def _fail(waiting: _Waiting, error: Exception) -> None:
+    if not waiting.result.done():
+        waiting.result.set_exception(error)
+        # Read once: the caller may be gone, and his error is none of the event loop's.
+        waiting.result.exception()
+
+
+def _not_accepted(message: str) -> ApiError:
+    return ApiError(
+        Code.UNAVAILABLE,
+        f"{message} Nothing was accepted; try again.",
+        details={"outcome": "not_accepted"},
+        headers={"retry-after": "1"},
+    )
+
+
+def _unknown(job_id: UUID) -> ApiError:
+    return ApiError(
+        Code.UNAVAILABLE,
+        "The database was lost while the event was being stored, and whether it is stored could not "
+        "be learnt. Ask for the job, or send the request again with the same Idempotency-Key.",
+        details={"outcome": "unknown", "job_id": str(job_id)},
+        headers={"retry-after": "5"},
+    )
