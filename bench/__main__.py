@@ -1,8 +1,8 @@
 """``python -m bench``: measure this service beside the hand-written rival and print the table.
 
 Exit code 0 when everything was measured (a missed target says so in the table), 2 when there is
-no Redis to be had, 1 when something failed, 130 when interrupted. Both sides start from an empty database in each
-run, alone on the machine but for the PMS and the load generator, and take turns.
+no Redis to be had, 1 when something failed, 130 when interrupted. Both sides start from an empty
+database in each run, alone on the machine but for the PMS and the load generator, and take turns.
 """
 
 import argparse
@@ -34,7 +34,9 @@ Start = Callable[[Children, Path, str], Side]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the bench; give the exit code."""
     asked = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    # SIGINT too: a shell that starts us in the background has it ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     kinds = [kind for kind in KINDS if asked.only in (None, kind)]
     sizes, runs = (QUICK, 1) if asked.quick else (Sizes(), asked.runs)
     console = Console(stderr=True)

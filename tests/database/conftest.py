@@ -9,9 +9,9 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from tests.database.commands import HOLDER, data_directory
 
 from frontdesk.database.pool import Database
-from tests.database.commands import HOLDER, data_directory
 
 
 @pytest.fixture
@@ -23,20 +23,23 @@ def data_dir() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def server_url() -> Iterator[str]:
-    with data_directory() as directory:
-        # In a process of its own: the hold on a server belongs to one event loop, and each test
-        # has another.
-        with subprocess.Popen(
+    # In a process of its own: a hold on a server belongs to one event loop, and each test has
+    # another.
+    with (
+        data_directory() as directory,
+        subprocess.Popen(
             [sys.executable, str(HOLDER), str(directory)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-        ) as holder:
-            assert holder.stdout is not None
-            assert holder.stdin is not None
-            line = holder.stdout.readline()
-            assert line, "the server did not start"
-            yield json.loads(line)["url"]
-            holder.stdin.close()
+        ) as holder,
+    ):
+        assert holder.stdout is not None
+        assert holder.stdin is not None
+        line = holder.stdout.readline()
+        assert line, "the server did not start"
+        yield json.loads(line)["url"]
+        holder.stdin.close()
+        holder.wait()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import asyncpg
+import structlog
 
 from frontdesk.database.embedded import attach_or_start
 
@@ -50,4 +51,5 @@ def say(line: str) -> None:
 
 
 if __name__ == "__main__":
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     asyncio.run(main())

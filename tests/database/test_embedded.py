@@ -13,12 +13,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import pytest
+from tests.database.commands import LONGEST_WAIT, command, is_alive, wait_until
 
 from frontdesk.database.binaries import find_binaries
 from frontdesk.database.embedded import EmbeddedServer, EmbeddedServerError, attach_or_start
 from frontdesk.database.leftovers import processes_of
 from frontdesk.database.placement import SOCKET_NAME, place
-from tests.database.commands import LONGEST_WAIT, command, is_alive, wait_until
 
 
 async def value(url: str, sql: str) -> object:

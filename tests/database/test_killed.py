@@ -9,10 +9,10 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from tests.database.commands import Command, command, wait_until
 
 from frontdesk.database.embedded import EmbeddedServer, attach_or_start
 from frontdesk.database.leftovers import processes_of
-from tests.database.commands import Command, command, wait_until
 
 # The promise itself; a start takes a tenth of it.
 READY_WITHIN = 5.0

@@ -1,9 +1,11 @@
 """A list of the catalog as a caller asks for it, ready to become SQL. Pure.
 
-Ordered lists end with `id`, so that every order is total and a cursor names one place in it. A
-cursor holds the order's values of the last record; records that arrive later cannot shift it.
+Every order ends with `id`, so that it is total and a cursor names one place in it. A cursor holds
+the order's values of the last record; records that arrive later cannot shift it. Query strings are
+not read here.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +13,7 @@ from typing import Literal
 from uuid import UUID
 
 from frontdesk.catalog.models import Filter, ModelSpec, Order
+from frontdesk.ids import parse_id
 
 TOTAL_LIMIT = 10_000
 """Totals are exact up to here, and null beyond."""
@@ -49,11 +52,18 @@ class Listing:
     offset: int = 0
     after: Sequence[str] | None = None
 
+    def has_valid_place(self) -> bool:
+        """Whether `after` can be values of this order: a cursor comes from outside."""
+        if self.after is None:
+            return True
+        ordering = self.total_ordering()
+        return len(self.after) == len(ordering) and all(
+            _can_be(item.order, value) for item, value in zip(ordering, self.after, strict=True)
+        )
+
     def total_ordering(self) -> tuple[Ordering, ...]:
         """The order, made total by the id in the direction of its last field."""
-        given = tuple(self.ordering) or (
-            Ordering(self.spec.all_orders["created_at"], "desc"),
-        )
+        given = tuple(self.ordering) or (Ordering(self.spec.all_orders["created_at"], "desc"),)
         if any(item.order.name == "id" for item in given):
             return given
         return (*given, Ordering(self.spec.all_orders["id"], given[-1].direction))
@@ -65,3 +75,10 @@ class Statement:
 
     sql: str
     arguments: tuple[object, ...]
+
+
+def _can_be(order: Order, value: str) -> bool:
+    if order.timestamp:
+        # Microseconds since 1970, within the years that a timestamp can name.
+        return re.fullmatch(r"[0-9]{1,17}", value) is not None
+    return order.data or parse_id(value) is not None

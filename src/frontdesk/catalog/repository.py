@@ -3,7 +3,7 @@
 Invariant: every statement names the account; a record of another account does not exist here.
 """
 
-from typing import Any
+from collections.abc import Sequence
 from uuid import UUID
 
 from frontdesk.catalog.listing import TOTAL_LIMIT, Listing, Ordering, Statement
@@ -257,7 +257,7 @@ def _value_of(item: Ordering, place: str) -> str:
 
 
 def _after(
-    ordering: tuple[Ordering, ...], after: "tuple[str, ...] | Any", arguments: list[object]
+    ordering: tuple[Ordering, ...], after: Sequence[str], arguments: list[object]
 ) -> str:
     """The records behind a place of the order. Where all fields run one way this is a single row
     comparison, which an index answers."""

@@ -62,6 +62,17 @@ def after_send(outcome: Outcome, declaration: Declaration, failures: int) -> Tra
             return Transition("reconciling", failed=True, error=error_of(outcome, retryable=True))
 
 
+def after_fault(failures: int) -> Transition:
+    """Our own code failed while it had the write in hand: what the PMS has is to be looked up."""
+    error = {
+        "code": "internal",
+        "message": "Frontdesk failed while it was sending; whether the PMS has the event is looked up.",
+        "retryable": True,
+        "upstream_status": None,
+    }
+    return Transition("reconciling", delay=1.0 + backoff(failures, None), failed=True, error=error)
+
+
 def delivered(x_id: str | None, declaration: Declaration, *, matched: bool = False) -> Transition:
     """The record exists at the PMS."""
     if x_id is None and declaration.record_id is RecordId.READ_BACK:

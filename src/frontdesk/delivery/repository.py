@@ -69,6 +69,12 @@ SELECT integration_id FROM leases
 WHERE integration_id = ANY ($1) AND not_before_reason IS NOT NULL
 """
 
+_CHANGED = """
+SELECT i.id FROM integrations AS i
+JOIN unnest($1::uuid[], $2::timestamptz[]) AS known(id, updated_at) ON known.id = i.id
+WHERE i.updated_at <> known.updated_at
+"""
+
 # --- claiming and finishing -----------------------------------------------------------------------
 
 _CLAIM = "SELECT * FROM claim_writes($1, $2::jsonb, $3)"
@@ -269,6 +275,10 @@ class DeliveryRepository:
         rows = await self._database.fetch(_CLOSED, list(integration_ids))
         return {row["integration_id"] for row in rows}
 
+    async def changed(self, known: Mapping[UUID, datetime]) -> set[UUID]:
+        rows = await self._database.fetch(_CHANGED, list(known), list(known.values()))
+        return {row["id"] for row in rows}
+
     async def claim(
         self, worker_id: UUID, asked: Sequence[Mapping[str, Any]], send_within: float
     ) -> tuple[list[Claimed], list[Exhausted]]:
@@ -333,9 +343,7 @@ class DeliveryRepository:
     async def log_read_back(
         self, write_id: UUID, worker_id: UUID, began: datetime, outcome: str, message: str
     ) -> None:
-        await self._database.execute(
-            _LOG_READ_BACK, write_id, worker_id, began, outcome, message
-        )
+        await self._database.execute(_LOG_READ_BACK, write_id, worker_id, began, outcome, message)
 
     async def without_x_id(self, integration_ids: Iterable[UUID], limit: int) -> list[Pending]:
         rows = await self._database.fetch(_WITHOUT_X_ID, list(integration_ids), limit)

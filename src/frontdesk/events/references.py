@@ -1,6 +1,6 @@
 """The catalog records that an event names: whether they are there, and whether they fit together.
 
-Everything is judged from one look-up of the catalog (`Resolved`); nothing is read here. Each problem
+Everything is judged from one look-up of the catalog (`Resolved`); nothing is read here. A problem
 carries the `last_seen` of the record that it was checked against, because a cache may be behind.
 """
 

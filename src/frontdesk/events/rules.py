@@ -5,7 +5,6 @@ nothing unless the caller asked for that (then each drop is a warning). It knows
 call and decides nothing about leases, routes or the wire: that is the connector's part.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time
 from typing import Any, Literal
@@ -17,7 +16,7 @@ from frontdesk.catalog.models import rfc3339
 from frontdesk.errors import Problem
 from frontdesk.events.fields import ENVELOPE_FIELDS, FIELDS, REFERENCE_FIELDS, UPDATE_FIELDS, Kind
 from frontdesk.events.references import References, wanted_ids
-from frontdesk.events.schemas import ReadBody, read_instant, read_moment
+from frontdesk.events.schemas import ReadBody, read_moment
 from frontdesk.vendors.contract import EventIntent, Notice, Reference
 from frontdesk.vendors.declaration import Declaration, Operation, TimeRule
 
@@ -163,9 +162,11 @@ def _refuse_not_taken(checked: Checked, terms: Terms, body: ReadBody) -> None:
 def _drop_or_refuse(
     checked: Checked, terms: Terms, name: str, message: str, last_seen: str | None
 ) -> None:
+    # Out of the way in either case: nothing more is to be said of its value.
+    given = checked.accepted.pop(name, None) is not None
     if not terms.ignore_unknown_fields:
         checked.refuse(Problem("not_taken", (name,), message, last_seen=last_seen))
-    elif checked.accepted.pop(name, None) is not None:
+    elif given:
         checked.warnings.append(Notice(name, "dropped", f"{message} It was left out."))
 
 
@@ -183,7 +184,12 @@ def _apply_rules(checked: Checked, terms: Terms, body: ReadBody, known: Resolved
             if name not in present:
                 checked.refuse(
                     Problem(
-                        "required", (name,), f"{name} is required. {rule.message}", None, None, last_seen
+                        "required",
+                        (name,),
+                        f"{name} is required. {rule.message}",
+                        None,
+                        None,
+                        last_seen,
                     )
                 )
         for name in rule.refuse:
@@ -236,19 +242,12 @@ def _check_type_of_parts(checked: Checked, terms: Terms, body: ReadBody) -> None
 def _check_times(checked: Checked, terms: Terms, body: ReadBody) -> None:
     fields = checked.accepted
     moment = fields.get("event_datetime")
-    if moment is not None and not isinstance(read_moment(moment), datetime):
-        # Only a clock without offset can place a date that names no time.
-        if terms.declaration.time is not TimeRule.PROPERTY_LOCAL:
-            expected = "an RFC 3339 date-time with offset, such as 2026-03-02T16:30:00Z"
-            checked.refuse(
-                Problem(
-                    "invalid_value",
-                    ("event_datetime",),
-                    f"{terms.declaration.name} needs a time of day: event_datetime must be {expected}.",
-                    expected,
-                    moment,
-                )
-            )
+    # A date that names no time can be placed only by a clock without offset.
+    dates_alone = terms.declaration.time is TimeRule.PROPERTY_LOCAL
+    if moment and not dates_alone and not isinstance(read_moment(moment), datetime):
+        expected = "an RFC 3339 date-time with offset, such as 2026-03-02T16:30:00Z"
+        message = f"event_datetime must be {expected}: a date without a time is not enough here."
+        checked.refuse(Problem("invalid_value", ("event_datetime",), message, expected, moment))
     clocks = [name for name in ("time_from", "time_to") if name in fields]
     if clocks and "appointment_datetime" not in _present(checked, body):
         checked.refuse(
@@ -312,7 +311,9 @@ def _check_phones(checked: Checked) -> None:
             phonenumbers.parse(number, _PHONE_REGION)
         except phonenumbers.NumberParseException:
             checked.warnings.append(
-                Notice(name, "unreadable_phone_number", f"{name} is no phone number; it goes as sent.")
+                Notice(
+                    name, "unreadable_phone_number", f"{name} is no phone number; it goes as sent."
+                )
             )
 
 
@@ -328,19 +329,10 @@ def _require_a_change(checked: Checked) -> None:
         )
 
 
-def plannable(problems: list[Problem], resolved: Resolved) -> bool:
-    """Whether the connector can be asked for its own problems as well: with everything that it
-    relies on at hand, though the body is refused already."""
-    if resolved.resident is None:
-        return False
-    return not any(p.code in ("required", "unknown_reference", "wrong_type") for p in problems)
+_HARMLESS = frozenset({"unknown_field", "not_taken", "not_allowed", "too_long"})
 
 
-def ignored(mapping: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Fields of Frontdesk's own."""
-    return {name: value for name, value in mapping.items() if name in ENVELOPE_FIELDS}
-
-
-def instant(text: str) -> datetime:
-    """An accepted instant."""
-    return read_instant(text)
+def plannable(checked: Checked, resolved: Resolved) -> bool:
+    """Whether the connector can be asked for its own problems too although the body is refused:
+    only if everything that it relies on was given and could be read."""
+    return resolved.resident is not None and all(p.code in _HARMLESS for p in checked.problems)

@@ -59,7 +59,7 @@ class Throttle:
                 window.name,
                 self._scaled(window.amount),
                 self._scaled(window.amount) - len(arrivals),
-                math.ceil(arrivals[0] + window.seconds - now) if arrivals else 0,
+                math.ceil(window.seconds - (now - arrivals[0])) if arrivals else 0,
             )
             for window, arrivals in zip(limits.windows, caller.arrivals, strict=True)
         )

@@ -21,7 +21,7 @@ _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
 
 
 def shown(instant: datetime) -> WallClock:
-    """The Mountain wall clock of an instant, cut to whole seconds. Raises ValueError out of range."""
+    """The Mountain wall clock of an instant, in whole seconds. Raises ValueError out of range."""
     return to_wall_clock(instant.replace(microsecond=0), ZONE)
 
 

@@ -5,6 +5,7 @@ whole list again. A list that is missing from its answer is a refusal, never an 
 it for empty would let an event be written twice. Source: public client code and observed headers.
 """
 
+import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from frontdesk.vendors.entrata.nodes import Node
 PAGE_SIZE = 500
 MOST_PAGES = 1_000
 """Where walking one list gives up: a list that never ends is no list."""
+
+_NEXT = re.compile(r"\brel\s*=\s*[\"']?next\b", re.IGNORECASE)
 
 _REQUEST_ID = "1"
 """Reads are not told apart by their id: each answer belongs to its own HTTP exchange."""
@@ -82,7 +85,7 @@ async def leaf(
     if total is not None:
         more = seen < total
     elif "link" in answer.headers:
-        more = 'rel="next"' in answer.headers["link"].lower().replace("'", '"')
+        more = _NEXT.search(answer.headers["link"]) is not None
     else:
         more = len(items) == PAGE_SIZE
     after = Place(place.x_property_id, place.number + 1, seen, mark) if more else None

@@ -91,14 +91,14 @@ def unit_record(item: Node, x_property_id: str) -> Record | None:
             "bathrooms": values.number(nodes.value(item, "noOfBathrooms", "bathrooms")),
             "square_feet": values.number(nodes.value(item, "squareFeet")),
             "is_vacant": vacant if vacant or occupied else None,
-            "is_available": True if any("available" == word for word in states) else None,
+            "is_available": True if any(word == "available" for word in states) else None,
             **_address(nodes.child(item, "unitAddress", "address")),
         },
     )
 
 
 def event_types(result: Node) -> list[Record | None]:
-    """From `getLeadPickLists`. Every type is taken to apply to residents: nothing says otherwise."""
+    """From `getLeadPickLists`. All are taken to apply to residents: nothing says otherwise."""
     return [
         Record(
             model=Model.EVENT_TYPES,
@@ -138,7 +138,7 @@ def event_sub_types(result: Node) -> list[Record | None]:
 
 
 def event_results(result: Node) -> list[Record | None]:
-    """From `getLeadPickLists`, where a result stands once for each event type that it belongs to."""
+    """From `getLeadPickLists`, where a result stands once for each of its event types."""
     names: dict[str, str | None] = {}
     types: dict[str, list[str]] = {}
     for item in nodes.listed(result, "eventResults", "eventResult") or ():
@@ -170,7 +170,7 @@ def agent_nodes(result: Node) -> Sequence[Node]:
 
 
 def agent_record(item: Node, x_id: str, x_property_ids: list[str]) -> Record:
-    """A leasing agent with every property that he serves. Entrata's reads tell of no other staff."""
+    """A leasing agent with every property that he serves. No read tells of other staff."""
     return Record(
         model=Model.EMPLOYEES,
         x_id=x_id,

@@ -160,7 +160,7 @@ def paged(call: Call, rows: Sequence[Any]) -> tuple[Sequence[Any], tuple[tuple[s
     last = max(1, -(-len(rows) // size))
     wanted = {"first": 1, "prev": number - 1, "next": number + 1, "last": last}
     links = [
-        f"<{_page_url(call, target, size)}>; rel={relation}"
+        f'<{_page_url(call, target, size)}>; rel="{relation}"'
         for relation, target in wanted.items()
         if 1 <= target <= last
     ]

@@ -51,7 +51,7 @@ def get_properties(call: Call, scene: Scene) -> Reply:
             "PropertyID": place["id"],
             "MarketingName": place["name"],
             "Type": "Apartment",
-            "PropertyLookupCode": place["code"],
+            "LookupCode": place["code"],
             "YearBuilt": "1999",
             "webSite": "https://www.example.com",
             "IsDisabled": int(not place["isActive"]),

@@ -1,0 +1,1 @@
+"""Accounts: who may call, with which tokens, and how often."""

@@ -1,0 +1,98 @@
+"""All SQL of accounts, tokens and request limits."""
+
+# ruff: noqa: S608 — what is put into SQL here is a constant of this file; values are arguments
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from frontdesk.database.pool import Database, Record
+
+_LISTED = "id, account_id, name, prefix, scopes, created_at, expires_at, last_used_at, revoked_at"
+
+INSERT_ACCOUNT = """
+    INSERT INTO accounts (id, name, requests_per_minute) VALUES ($1, $2, $3)
+    RETURNING id, name, requests_per_minute, created_at
+"""
+
+ACCOUNTS = "SELECT id, name, requests_per_minute, created_at FROM accounts ORDER BY created_at, id"
+
+INSERT_TOKEN = f"""
+    INSERT INTO tokens (id, account_id, name, prefix, digest, scopes, expires_at)
+    SELECT $1, id, $3, $4, $5, $6, $7 FROM accounts WHERE id = $2
+    RETURNING {_LISTED}
+"""
+
+TOKENS = f"""
+    SELECT {_LISTED} FROM tokens
+    WHERE $1::uuid IS NULL OR account_id = $1 ORDER BY created_at, id
+"""
+
+# A second revocation keeps the first's time.
+REVOKE_TOKEN = f"""
+    UPDATE tokens SET revoked_at = coalesce(revoked_at, clock_timestamp())
+    WHERE prefix = $1 OR id::text = $1
+    RETURNING {_LISTED}
+"""
+
+# `last_used_at` is moved at most once a minute, and only by who holds the whole token: its row must
+# not become a hot spot, and the prefix alone, which may be shown, must not touch it.
+BY_PREFIX = """
+    WITH used AS (
+        UPDATE tokens SET last_used_at = clock_timestamp()
+        WHERE prefix = $1 AND digest = $2 AND revoked_at IS NULL
+            AND (last_used_at IS NULL OR last_used_at < clock_timestamp() - interval '1 minute'))
+    SELECT t.id, t.account_id, t.digest, t.scopes, a.requests_per_minute,
+        t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp()) AS valid
+    FROM tokens AS t JOIN accounts AS a ON a.id = t.account_id
+    WHERE t.prefix = $1
+"""
+
+TAKE_REQUESTS = "SELECT granted, left_over, reset FROM take_requests($1, $2, $3)"
+
+
+class AccountRepository:
+    """Accounts and tokens as rows."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def insert_account(self, account_id: UUID, name: str, per_minute: int | None) -> Record:
+        row = await self._database.fetch_row(INSERT_ACCOUNT, account_id, name, per_minute)
+        assert row is not None  # noqa: S101 — an INSERT that returns without a row is a broken driver
+        return row
+
+    async def accounts(self) -> list[Record]:
+        return await self._database.fetch(ACCOUNTS)
+
+    async def insert_token(
+        self,
+        token_id: UUID,
+        account_id: UUID,
+        name: str,
+        prefix: str,
+        digest: bytes,
+        scopes: Sequence[str],
+        expires_at: datetime | None,
+    ) -> Record | None:
+        """None: there is no such account."""
+        return await self._database.fetch_row(
+            INSERT_TOKEN, token_id, account_id, name, prefix, digest, list(scopes), expires_at
+        )
+
+    async def tokens(self, account_id: UUID | None) -> list[Record]:
+        return await self._database.fetch(TOKENS, account_id)
+
+    async def revoke_token(self, reference: str) -> Record | None:
+        return await self._database.fetch_row(REVOKE_TOKEN, reference)
+
+    async def token_by_prefix(self, prefix: str, digest: bytes) -> Record | None:
+        return await self._database.fetch_row(BY_PREFIX, prefix, digest)
+
+    async def take_requests(
+        self, account_id: UUID, per_minute: int, want: int
+    ) -> tuple[int, int, float]:
+        """(granted, left for others, seconds until the minute ends)."""
+        row = await self._database.fetch_row(TAKE_REQUESTS, account_id, per_minute, want)
+        assert row is not None  # noqa: S101 — the function always returns its OUT row
+        return row["granted"], row["left_over"], row["reset"]

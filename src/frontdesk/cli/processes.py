@@ -1,0 +1,257 @@
+"""`api`, `worker`, `sandbox`: one process each, as many as you like against one database.
+
+Each drains on SIGTERM and on Ctrl-C and then ends with 0; a second signal ends it at once.
+"""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, TypeVar
+
+import typer
+import uvicorn
+
+from frontdesk.application import create_app
+from frontdesk.cli.environment import DataDirOption, data_dir_of, read_settings, services_of
+from frontdesk.cli.failure import SURROUNDINGS, CommandFailed
+from frontdesk.cli.lifeline import (
+    ListenOption,
+    ParentOption,
+    ReadyOption,
+    end_with,
+    inherited_socket,
+    report_ready,
+)
+from frontdesk.cli.output import answers
+from frontdesk.delivery.worker import run_worker
+from frontdesk.observability import configure
+from frontdesk.settings import Settings
+
+DEFAULT_PORT = 8420
+DEFAULT_SANDBOX_PORT = 8421
+
+T = TypeVar("T")
+
+
+def api(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = DEFAULT_PORT,
+    data_dir: DataDirOption = None,
+    parent: ParentOption = None,
+    ready_fd: ReadyOption = None,
+    listen_fd: ListenOption = None,
+) -> None:
+    """Answer HTTP requests. Start as many as you like against one DATABASE_URL."""
+    end_with(parent)
+    settings = read_settings(data_dir)
+    configure(level=settings.log_level, style=settings.log_format, process="api")
+    if listen_fd is None:
+        listener = listen(host, port)
+        url = address_of(listener)
+    else:
+        listener = inherited_socket(listen_fd)
+        url = address_of(listener)
+
+    def ready() -> None:
+        report_ready(ready_fd, url=url)
+        if ready_fd is None:
+            answers().print(f"Frontdesk answers at {url} (documentation: {url}/docs)")
+
+    run_loop(_api(settings, listener, ready, migrated=ready_fd is None))
+
+
+def worker(
+    data_dir: DataDirOption = None,
+    parent: ParentOption = None,
+    ready_fd: ReadyOption = None,
+) -> None:
+    """Deliver what was accepted, and keep the catalogs. Start as many as you like."""
+    end_with(parent)
+    settings = read_settings(data_dir)
+    configure(level=settings.log_level, style=settings.log_format, process="worker")
+
+    def ready() -> None:
+        report_ready(ready_fd)
+        if ready_fd is None:
+            answers().print("The worker is at work.")
+
+    run_loop(_worker(settings, ready, migrated=ready_fd is None))
+
+
+def sandbox(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="0: a free one.")
+    ] = DEFAULT_SANDBOX_PORT,
+    data_dir: DataDirOption = None,
+    throttle_factor: Annotated[
+        float, typer.Option(help="Multiplies the vendors' own limits.")
+    ] = 1.0,
+    latency: Annotated[float, typer.Option(min=0, help="Seconds added to every answer.")] = 0.0,
+    seed: Annotated[
+        int | None, typer.Option(help="Which invented people live in a new world.")
+    ] = None,
+    parent: ParentOption = None,
+    ready_fd: ReadyOption = None,
+) -> None:
+    """Run the vendors' simulators alone: a pretended PMS for every vendor, at one address."""
+    from frontdesk.sandbox.app import DEFAULT_SEED, SandboxOptions, run
+    from frontdesk.sandbox.repository import WorldBusy, WorldOutdated
+
+    end_with(parent)
+    settings = read_settings(data_dir)
+    configure(level=settings.log_level, style=settings.log_format, process="sandbox")
+
+    def ready(url: str) -> None:
+        report_ready(ready_fd, url=url)
+        if ready_fd is None:
+            answers().print(f"The simulators answer at {url} (what they hold: {url}/_sandbox)")
+
+    options = SandboxOptions(
+        throttle_factor=throttle_factor,
+        seed=DEFAULT_SEED if seed is None else seed,
+        latency_seconds=latency,
+    )
+    try:
+        run(
+            host=host,
+            port=port,
+            data_dir=sandbox_dir(data_dir_of(settings)),
+            options=options,
+            on_ready=ready,
+        )
+    except (WorldBusy, WorldOutdated) as error:
+        raise CommandFailed(str(error), code=SURROUNDINGS) from error
+    except OSError as error:
+        raise _cannot_listen(host, port, error) from error
+
+
+def sandbox_dir(data_dir: Path) -> Path:
+    """Where the simulators keep their worlds."""
+    return data_dir / "sandbox"
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket, or CommandFailed that says what is in the way."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        # A start right after a stop: the old connections' remains must not hold the port.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)
+    except OSError as error:
+        raise _cannot_listen(host, port, error) from error
+    listener.setblocking(False)
+    return listener
+
+
+def address_of(listener: socket.socket) -> str:
+    """The URL under which a caller on this machine reaches the socket."""
+    host, port = listener.getsockname()[:2]
+    if host in ("0.0.0.0", "::"):  # noqa: S104 (compared with, not bound to)
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def run_loop(main: Coroutine[Any, Any, T]) -> T:
+    """Run a process's main coroutine on uvloop, where there is one."""
+    try:
+        import uvloop
+    except ImportError:  # not built for every platform; the standard loop does as well
+        return asyncio.run(main)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)
+
+
+@contextmanager
+def quiet_signals() -> Iterator[None]:
+    """SIGTERM and SIGINT do nothing by themselves in the block.
+
+    uvicorn raises the signal that stopped it once more when it has drained, which would turn a
+    clean stop into a death by signal.
+    """
+    before = {
+        number: signal.signal(number, lambda _number, _frame: None)
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which tells when it answers and when it has been asked to stop."""
+
+    def __init__(
+        self, config: uvicorn.Config, on_ready: Callable[[], None], on_stop: Callable[[], None]
+    ) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+        self._on_stop = on_stop
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # Requests that wait for the end of a write would hold the drain up for half a minute.
+        self._on_stop()
+        super().handle_exit(sig, frame)
+
+
+async def _api(
+    settings: Settings, listener: socket.socket, ready: Callable[[], None], *, migrated: bool
+) -> None:
+    loop = asyncio.get_running_loop()
+    with quiet_signals():
+        async with services_of(settings, "api", migrated=migrated) as services:
+            server = _Server(
+                uvicorn.Config(
+                    create_app(services),
+                    http="httptools",
+                    access_log=False,
+                    log_config=None,
+                    server_header=False,
+                    timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
+                    backlog=2048,
+                ),
+                ready,
+                lambda: loop.call_soon_threadsafe(services.begin_drain),
+            )
+            await server.serve(sockets=[listener])
+            if not server.started:
+                raise CommandFailed("The API did not start; its own message is above.")
+
+
+async def _worker(settings: Settings, ready: Callable[[], None], *, migrated: bool) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _ask_to_stop, stop)
+    async with services_of(settings, "worker", migrated=migrated) as services:
+        ready()
+        await run_worker(services, stop)
+
+
+def _ask_to_stop(stop: asyncio.Event) -> None:
+    if stop.is_set():
+        raise SystemExit(1)
+    stop.set()
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> CommandFailed:
+    return CommandFailed(
+        f"Cannot listen on {host}:{port} ({error.strerror or error}). "
+        "Choose another --port; 0 takes a free one.",
+        code=SURROUNDINGS,
+    )

@@ -1,0 +1,157 @@
+"""Settles what is not known: whether a write whose outcome was lost is at the PMS.
+
+An uncertain write is never simply sent again. Evidence of a late completion counts first; then the
+PMS is asked. *Found* counts at once. *Not found* counts only from a read begun after everything
+could have taken effect and become visible; only then is the event sent again.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from frontdesk.delivery.finishing import Finisher
+from frontdesk.delivery.holding import Holding
+from frontdesk.delivery.matching import normalised
+from frontdesk.delivery.outcomes import Transition, after_send, backoff, delivered, uncertain
+from frontdesk.delivery.reading import Reader
+from frontdesk.delivery.repository import Claimed, DeliveryRepository
+from frontdesk.delivery.sending import Sender, completion
+from frontdesk.vendors.contract import (
+    FoundEvent,
+    NoAnswer,
+    Outcome,
+    OutcomeKind,
+    Plan,
+    ReadRefused,
+)
+from frontdesk.vendors.masking import mask
+from frontdesk.writes.plans import load_plan
+
+log = structlog.get_logger(__name__)
+
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 15.0
+
+
+class Reconciler:
+    """Reconciles writes for one worker process."""
+
+    def __init__(
+        self, repository: DeliveryRepository, finisher: Finisher, reader: Reader, sender: Sender
+    ) -> None:
+        self._repository = repository
+        self._finisher = finisher
+        self._reader = reader
+        self._sender = sender
+
+    async def reconcile(self, holding: Holding, write: Claimed) -> None:
+        """One look: it ends the write, sends it on, or leaves it for the next look."""
+        plan = load_plan(write.plan)
+        evidence = await self._repository.evidence(write.id)
+        if evidence is not None:
+            outcome = Outcome(**{**evidence, "kind": OutcomeKind(evidence.pop("outcome"))})
+            await self._move(holding, write, after_send(outcome, holding.declaration, 0), "late")
+            return
+        if not holding.declaration.read_back.possible:
+            # Its owner has seen it uncertain and asked for it again: that is his word to send.
+            choice = "resend" if write.retry_of else holding.integration.on_uncertain
+            transition = uncertain(choice, "this PMS cannot be asked.")
+            await self._move(holding, write, transition, "unaskable")
+            return
+        began = datetime.now(UTC)
+        try:
+            found = await self._reader.read_events(holding, plan, "write")
+        except (NoAnswer, ReadRefused) as error:
+            await self._not_readable(holding, write, began, error)
+            return
+        async with holding.scope.matching:
+            transition, word = await self._verdict(holding, write, plan, found, began)
+            await self._repository.log_read_back(
+                write.id, holding.worker_id, began, word, f"{len(found)} records read"
+            )
+            moved = await self._move(holding, write, transition, word)
+        if moved and transition.state == "succeeded":
+            log.info("write_found_at_pms", job_id=str(write.id))
+
+    async def _verdict(
+        self,
+        holding: Holding,
+        write: Claimed,
+        plan: Plan,
+        found: tuple[FoundEvent, ...],
+        began: datetime,
+    ) -> tuple[Transition, str]:
+        settled_at = self._settled_at(holding, write)
+        if plan.operation == "update":
+            return self._verdict_on_update(holding, write, plan, found, began, settled_at)
+        event = await self._reader.own_record(holding, write, plan, found)
+        if event is not None:
+            return delivered(event.x_id, holding.declaration, matched=True), "found"
+        if began >= settled_at:
+            return Transition("retrying"), "not_found"
+        return self._look_again(began, settled_at, write), "not_found_yet"
+
+    def _verdict_on_update(
+        self,
+        holding: Holding,
+        write: Claimed,
+        plan: Plan,
+        found: tuple[FoundEvent, ...],
+        began: datetime,
+        settled_at: datetime,
+    ) -> tuple[Transition, str]:
+        record = next((event for event in found if event.x_id == plan.x_event_id), None)
+        if record is not None and normalised(record.text) == normalised(plan.trace.text):
+            return delivered(record.x_id, holding.declaration, matched=True), "found"
+        if began < settled_at:
+            return self._look_again(began, settled_at, write), "not_found_yet"
+        if record is None:
+            reason = "the record to change is not there any more."
+            return uncertain("hold", reason), "gone"
+        touched = record.stamped_at is not None and write.send_before is not None
+        if touched and record.stamped_at > settled_at:  # type: ignore[operator]
+            reason = "somebody changed the record after it was sent."
+            return uncertain("hold", reason), "touched"
+        return Transition("retrying"), "not_found"
+
+    @staticmethod
+    def _settled_at(holding: Holding, write: Claimed) -> datetime:
+        """From when on a read that does not show the record means that it is not there."""
+        read_back = holding.declaration.read_back
+        last_departure = write.send_before or datetime.now(UTC)
+        return last_departure + timedelta(
+            seconds=read_back.late_effect_s + read_back.visible_after_s
+        )
+
+    @staticmethod
+    def _look_again(began: datetime, settled_at: datetime, write: Claimed) -> Transition:
+        left = (settled_at - began).total_seconds()
+        waited = 0.0
+        if write.send_before is not None:
+            waited = max(0.0, (began - write.send_before).total_seconds())
+        # Often at first, when the record is most likely to turn up, then ever more seldom.
+        pause = min(LONGEST_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, waited / 2))
+        return Transition("reconciling", delay=min(pause, left + 0.05))
+
+    async def _not_readable(
+        self, holding: Holding, write: Claimed, began: datetime, error: NoAnswer | ReadRefused
+    ) -> None:
+        retry_after = None
+        failures = write.failures
+        if isinstance(error, ReadRefused):
+            retry_after = error.outcome.retry_after
+            await self._sender.refused_read(holding, error)
+        words = mask(str(error), holding.secrets)
+        await self._repository.log_read_back(
+            write.id, holding.worker_id, began, "unreadable", words
+        )
+        pause = max(FIRST_PAUSE_SECONDS, backoff(min(failures, 5), retry_after))
+        await self._move(
+            holding, write, Transition("reconciling", delay=pause, failed=True), "unreadable"
+        )
+
+    async def _move(
+        self, holding: Holding, write: Claimed, transition: Transition, word: str
+    ) -> bool:
+        row = completion(write, transition, outcome=word)
+        return await self._finisher.finish(holding.worker_id, row)

@@ -1,0 +1,182 @@
+"""Carries one claimed write to its PMS and says what came of it."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from frontdesk.delivery import clock
+from frontdesk.delivery.budgets import Budgets
+from frontdesk.delivery.finishing import Finisher
+from frontdesk.delivery.holding import Holding
+from frontdesk.delivery.outcomes import NOT_SENT, Transition, after_send
+from frontdesk.delivery.reading import Reader
+from frontdesk.delivery.repository import Claimed
+from frontdesk.delivery.stopping import Stopping
+from frontdesk.delivery.wire import Exchange, NotSent, Wire
+from frontdesk.vendors.contract import (
+    Answer,
+    NoAnswer,
+    Outcome,
+    OutcomeKind,
+    Plan,
+    ReadRefused,
+    Request,
+)
+from frontdesk.vendors.masking import mask, masked
+from frontdesk.writes.plans import load_plan
+
+SEND_WITHIN_SECONDS = 2.0
+"""Between the commit that puts an attempt on disk and its first byte; past it nothing is sent."""
+
+SHOWN_ANSWER_CHARACTERS = 20_000
+
+
+class Sender:
+    """Sends writes for one worker process."""
+
+    def __init__(
+        self, wire: Wire, budgets: Budgets, stopping: Stopping, finisher: Finisher, reader: Reader
+    ) -> None:
+        self._wire = wire
+        self._budgets = budgets
+        self._stopping = stopping
+        self._finisher = finisher
+        self._reader = reader
+
+    async def send(self, holding: Holding, write: Claimed, leave_before: float) -> None:
+        """One attempt, from its request to its recorded outcome. `leave_before` is by `clock.now`."""
+        plan = load_plan(write.plan)
+        if not await self._knows_what_was_there(holding, write, plan):
+            return
+        request = holding.connector.request(plan, holding.access, str(write.attempt_id))
+        exchange: Exchange | None = None
+        try:
+            exchange = await self._wire.send(
+                request, timeout_s=holding.declaration.timeout_s, send_before=leave_before
+            )
+            outcome = holding.connector.judge(plan, exchange.answer)
+        except NotSent:
+            await self.not_sent(holding, write, "the moment to send it had passed")
+            return
+        except NoAnswer as error:
+            outcome = _without_answer(error)
+        await self._react(holding, plan, outcome, exchange)
+        transition = after_send(outcome, holding.declaration, write.failures)
+        row = completion(write, transition, outcome=outcome.kind.value)
+        row |= _attempt_record(holding, request, exchange, outcome)
+        moved = await self._finisher.finish(holding.worker_id, row)
+        if moved and transition.resolution == "pending":
+            self._reader.expect_record(holding)
+
+    async def not_sent(
+        self, holding: Holding, write: Claimed, why: str, delay: float = 0.0
+    ) -> None:
+        """The request never left: the write waits where it was before."""
+        transition = Transition("retrying" if write.attempts > 1 else "queued", delay=delay)
+        row = completion(write, transition, outcome=NOT_SENT)
+        row |= {"code": NOT_SENT, "message": why, "send_within": SEND_WITHIN_SECONDS}
+        await self._finisher.finish(holding.worker_id, row)
+
+    async def _knows_what_was_there(self, holding: Holding, write: Claimed, plan: Plan) -> bool:
+        """Where the PMS stamps no records, what a resident had before the first attempt must be
+        known, or an older record of the same words could pass for ours. Reading it takes longer
+        than an attempt may wait: the write is claimed again when it is done."""
+        read_back = holding.declaration.read_back
+        if not read_back.possible or read_back.stamped or plan.operation == "update":
+            return True
+        if holding.has_baseline(write.resident_id):
+            return True
+        try:
+            await self._reader.read_baseline(holding, write, plan)
+        except (NoAnswer, ReadRefused) as error:
+            wait = 1.0
+            if isinstance(error, ReadRefused):
+                wait = error.outcome.retry_after or wait
+                await self.refused_read(holding, error)
+            why = "what the PMS already holds could not be read first: "
+            await self.not_sent(holding, write, mask(why + str(error), holding.secrets), wait)
+            return False
+        await self.not_sent(holding, write, "what the PMS already holds was read first")
+        return False
+
+    async def refused_read(self, holding: Holding, error: ReadRefused) -> None:
+        """A read's own outcome may stop the integration."""
+        if error.outcome.kind is OutcomeKind.UNAUTHORISED:
+            await self._stopping.unauthorised(holding, str(error))
+
+    async def _react(
+        self, holding: Holding, plan: Plan, outcome: Outcome, exchange: Exchange | None
+    ) -> None:
+        """What the outcome means for everything else of this integration. Before it is recorded,
+        so that nothing more is claimed in between."""
+        if exchange is None:
+            await self._stopping.no_answer(holding, outcome.message)
+            return
+        if outcome.kind is OutcomeKind.UNAUTHORISED:
+            await self._stopping.unauthorised(holding, outcome.message)
+            return
+        await self._stopping.answered(holding)
+        report = holding.connector.refined_budget(exchange.answer)
+        if report is not None:
+            await self._budgets.note_quota(
+                holding.integration, holding.declaration, plan.budget_key, report
+            )
+        if outcome.throttled:
+            seconds = outcome.retry_after if outcome.retry_after is not None else 0.2
+            holding.blocked[plan.budget_key] = clock.now() + seconds
+            await self._budgets.slow_down(
+                holding.integration, holding.declaration, plan.budget_key, seconds
+            )
+
+
+def completion(write: Claimed, transition: Transition, *, outcome: str) -> dict[str, Any]:
+    """A row for `finish_attempts`: which write, and what becomes of it."""
+    return {
+        "write_id": write.id,
+        "number": write.attempts,
+        "epoch": write.epoch,
+        "from_state": write.state,
+        "state": transition.state,
+        "ends": transition.ends,
+        "delay": transition.delay,
+        "failed": transition.failed,
+        "x_id": transition.x_id,
+        "resolution": transition.resolution,
+        "error": transition.error,
+        "outcome": outcome,
+    }
+
+
+def _attempt_record(
+    holding: Holding, request: Request, exchange: Exchange | None, outcome: Outcome
+) -> dict[str, Any]:
+    """What an operator sees of the attempt: request and answer, without secrets."""
+    secrets = holding.secrets
+    record: dict[str, Any] = {
+        "code": outcome.code,
+        "message": mask(outcome.message, secrets),
+        "upstream_status": outcome.upstream_status,
+        "author": outcome.author,
+        "request": masked(request, secrets),
+    }
+    if exchange is not None:
+        record["sent_at"] = exchange.sent_at
+        record["answer"] = _shown(exchange.answer, secrets)
+    return record
+
+
+def _shown(answer: Answer, secrets: tuple[str, ...]) -> Mapping[str, Any]:
+    # PostgreSQL's jsonb takes no NUL, and a hostile body may hold one.
+    body = answer.body.decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return {
+        "status": answer.status,
+        "headers": {name: mask(value, secrets) for name, value in answer.headers.items()},
+        "body": mask(body[:SHOWN_ANSWER_CHARACTERS], secrets),
+        "received_at": datetime.now(UTC),
+    }
+
+
+def _without_answer(error: NoAnswer) -> Outcome:
+    if error.sent:
+        return Outcome(OutcomeKind.UNKNOWN, code="no_answer", message=str(error))
+    return Outcome(OutcomeKind.NOT_NOW, code="not_connected", message=str(error))

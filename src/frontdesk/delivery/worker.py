@@ -1,0 +1,432 @@
+"""The worker process: holds integrations by lease, claims their writes, and carries them out.
+
+Its loops: a heartbeat that keeps every lease alive; one that takes over what nobody holds; one that
+claims as many writes as there are free slots; one that reads catalogs; one that learns ids; one that
+expires. None waits for another, and a PMS that hangs costs its own integration only.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+from uuid import UUID
+
+import structlog
+
+from frontdesk.catalog.service import CatalogService
+from frontdesk.database.pool import Database, DatabaseUnavailable
+from frontdesk.delivery import clock
+from frontdesk.delivery.budgets import Budgets, ScopeGate, granted_life
+from frontdesk.delivery.finishing import Finisher
+from frontdesk.delivery.holding import Holding, Scope
+from frontdesk.delivery.outcomes import after_fault
+from frontdesk.delivery.reading import Reader, pause
+from frontdesk.delivery.reconcile import Reconciler
+from frontdesk.delivery.repository import Claimed, DeliveryRepository
+from frontdesk.delivery.sending import SEND_WITHIN_SECONDS, Sender, completion
+from frontdesk.delivery.stopping import Stopping
+from frontdesk.delivery.syncing import Syncer
+from frontdesk.delivery.wire import Wire
+from frontdesk.ids import new_id
+from frontdesk.integrations.service import IntegrationService
+from frontdesk.settings import Settings
+from frontdesk.vendors.registry import vendors
+
+log = structlog.get_logger(__name__)
+
+LEASES_EVERY_SECONDS = 1.0
+POLL_SECONDS = 1.0
+POLL_SECONDS_WITHOUT_LISTEN = 0.05
+CHORES_EVERY_SECONDS = 0.5
+DATABASE_PAUSE_SECONDS = 0.5
+
+
+class WorkerServices(Protocol):
+    """What a worker needs of the composition."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def database(self) -> Database: ...
+    @property
+    def integrations(self) -> IntegrationService: ...
+    @property
+    def catalog(self) -> CatalogService: ...
+
+
+async def run_worker(services: WorkerServices, stop: asyncio.Event) -> None:
+    """Work until `stop`, then drain: no new claims, what is in flight is given
+    `FRONTDESK_DRAIN_SECONDS`, the rest is left as unknown, and the leases go back."""
+    await Worker(services, stop).run()
+
+
+class Worker:
+    """One worker process."""
+
+    def __init__(self, services: WorkerServices, stop: asyncio.Event) -> None:
+        self._settings = services.settings
+        self._database = services.database
+        self._integrations = services.integrations
+        self._stop = stop
+        self._repository = DeliveryRepository(services.database)
+        self._budgets = Budgets(self._repository, services.settings.budget_factor)
+        self._stopping = Stopping(self._repository)
+        self._finisher = Finisher(self._repository)
+        self._wire = Wire(connections=services.settings.worker_slots * 2)
+        self._reader = Reader(
+            self._repository, services.catalog, self._wire, self._budgets, self._stopping
+        )
+        self._sender = Sender(
+            self._wire, self._budgets, self._stopping, self._finisher, self._reader
+        )
+        self._reconciler = Reconciler(self._repository, self._finisher, self._reader, self._sender)
+        self._syncer = Syncer(services.catalog, self._reader, self._stopping)
+        self._worker_id = new_id()
+        self._alive_until = 0.0
+        self._holdings: dict[UUID, Holding] = {}
+        self._scopes: dict[str, Scope] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._in_flight = 0
+        self._wanted: set[UUID] = set()
+        self._wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """Start, work, drain."""
+        lease_seconds = self._settings.worker_lease_seconds
+        loops: list[tuple[float, Callable[[], Awaitable[None]]]] = [
+            (lease_seconds / 5, self._heartbeat),
+            (LEASES_EVERY_SECONDS, self._balance),
+            (CHORES_EVERY_SECONDS, self._expire),
+            (CHORES_EVERY_SECONDS, self._read_catalogs),
+            (0.1, self._learn_ids),
+        ]
+        listener = None
+        if self._database.can_listen:
+            listener = await self._database.listen("frontdesk_writes", self._notified)
+        async with asyncio.TaskGroup() as group:
+            finisher = group.create_task(self._finisher.run(), name="finisher")
+            running = [
+                group.create_task(self._every(seconds, work), name=work.__name__)
+                for seconds, work in loops
+            ]
+            running.append(group.create_task(self._claim_for_ever(), name="claims"))
+            await self._stop.wait()
+            await self._drain(running)
+            finisher.cancel()
+        if listener is not None:
+            await listener.close()
+        await self._wire.close()
+
+    # --- loops ------------------------------------------------------------------------------------
+
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        """Do it again and again; a database that is away is waited for, nothing else is."""
+        while not self._stop.is_set():
+            try:
+                await work()
+            except DatabaseUnavailable as error:
+                log.warning("database_unavailable", doing=work.__name__, reason=str(error))
+                await pause(DATABASE_PAUSE_SECONDS, self._stop)
+                continue
+            await pause(seconds, self._stop)
+
+    async def _heartbeat(self) -> None:
+        lease_seconds = self._settings.worker_lease_seconds
+        began = clock.now()
+        if self._alive_until and await self._repository.heartbeat(self._worker_id, lease_seconds):
+            self._alive_until = began + lease_seconds
+            return
+        if self._alive_until:
+            # Whatever was held may be somebody else's by now: start as a new worker, with nothing.
+            log.warning("leases_lost", worker_id=str(self._worker_id))
+            for integration_id in list(self._holdings):
+                self._let_go(integration_id)
+            self._worker_id = new_id()
+        await self._repository.register(self._worker_id, lease_seconds)
+        self._alive_until = began + lease_seconds
+        await self._balance()
+
+    async def _balance(self) -> None:
+        """Take over what nobody holds, give back what is more than a fair share, follow changes."""
+        if clock.now() >= self._alive_until:
+            return
+        taken = await self._repository.acquire_leases(self._worker_id)
+        if taken:
+            await self._take_up(taken)
+        await self._follow_changes()
+        surplus = self._surplus(await self._repository.share())
+        for integration_id in await self._repository.release(self._worker_id, surplus):
+            self._let_go(integration_id)
+
+    async def _take_up(self, taken: dict[UUID, int]) -> None:
+        closed = await self._repository.closed(taken)
+        for integration in await self._integrations.load(list(taken)):
+            vendor = vendors().get(integration.vendor)
+            if vendor is None or vendor.connector is None:
+                continue
+            holding = Holding(
+                self._worker_id,
+                taken[integration.id],
+                integration,
+                vendor.connector,
+                self._scope(integration.budget_scope, vendor.declaration.budget.concurrency),
+            )
+            if integration.id in closed:
+                # Its last holder had stopped: go on with a probe, not with a crowd.
+                holding.circuit.openings = 1
+            self._holdings[integration.id] = holding
+            self._want(integration.id)
+        self._reader.expect_all(
+            {key: self._holdings[key] for key in taken if key in self._holdings}
+        )
+        log.info("leases_taken", count=len(taken), held=len(self._holdings))
+
+    async def _follow_changes(self) -> None:
+        changed = await self._repository.changed(
+            {key: holding.integration.updated_at for key, holding in self._holdings.items()}
+        )
+        if not changed:
+            return
+        for integration in await self._integrations.load(list(changed)):
+            holding = self._holdings[integration.id]
+            if integration.is_archived:
+                self._let_go(integration.id)
+                continue
+            if integration.credentials_version != holding.integration.credentials_version:
+                holding.closed_until = 0.0
+            if integration.budget_scope != holding.integration.budget_scope:
+                holding.scope = self._scope(
+                    integration.budget_scope, holding.declaration.budget.concurrency
+                )
+            holding.integration = integration
+            self._want(integration.id)
+
+    def _scope(self, name: str, concurrency: int | None) -> Scope:
+        scope = self._scopes.get(name)
+        if scope is None:
+            capacity = min(self._settings.worker_slots, concurrency or self._settings.worker_slots)
+            scope = self._scopes[name] = Scope(ScopeGate(capacity))
+        return scope
+
+    def _surplus(self, share: int) -> list[UUID]:
+        """Idle integrations, whole scopes at a time, beyond this worker's share of them."""
+        by_scope: dict[str, list[Holding]] = {}
+        for holding in self._holdings.values():
+            by_scope.setdefault(holding.integration.budget_scope, []).append(holding)
+        excess = len(by_scope) - share
+        surplus: list[UUID] = []
+        for holdings in by_scope.values():
+            if excess <= 0:
+                break
+            if not any(holding.writing or self._syncer.is_busy(holding) for holding in holdings):
+                surplus += [holding.integration.id for holding in holdings]
+                excess -= 1
+        return surplus
+
+    def _let_go(self, integration_id: UUID) -> None:
+        self._holdings.pop(integration_id, None)
+        self._reader.forget(integration_id)
+        self._wanted.discard(integration_id)
+
+    async def _expire(self) -> None:
+        while await self._repository.expire() and not self._stop.is_set():
+            pass
+
+    async def _read_catalogs(self) -> None:
+        await self._syncer.start_due(self._holdings, self._start)
+
+    async def _learn_ids(self) -> None:
+        for integration_id in self._reader.due():
+            holding = self._holdings.get(integration_id)
+            if holding is None:
+                self._reader.forget(integration_id)
+            elif not holding.is_closed and not self._stop.is_set():
+                await self._reader.begin(holding, self._start)
+
+    # --- claiming ---------------------------------------------------------------------------------
+
+    def _notified(self, payload: str) -> None:
+        """An intake committed writes of these integrations (none named: of any)."""
+        named = {UUID(text) for text in payload.split(",")} if payload else set(self._holdings)
+        for integration_id in named & self._holdings.keys():
+            self._wanted.add(integration_id)
+            self._wake.set()
+
+    def _want(self, integration_id: UUID) -> None:
+        self._wanted.add(integration_id)
+        self._wake.set()
+
+    async def _claim_for_ever(self) -> None:
+        poll = POLL_SECONDS if self._database.can_listen else POLL_SECONDS_WITHOUT_LISTEN
+        next_poll = 0.0
+        while not self._stop.is_set():
+            left = next_poll - clock.now()
+            if not self._wanted and left > 0:
+                self._wake.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(left):
+                        await self._wake.wait()
+            if clock.now() >= next_poll:
+                # The net under the notifications: backoffs that have run out, wake-ups that were lost.
+                self._wanted |= self._holdings.keys()
+                next_poll = clock.now() + poll
+            try:
+                await self._claim()
+            except DatabaseUnavailable as error:
+                log.warning("database_unavailable", doing="claim", reason=str(error))
+                await pause(DATABASE_PAUSE_SECONDS, self._stop)
+
+    async def _claim(self) -> None:
+        """One claim for every integration that may have something to send and has a free slot."""
+        wanted, self._wanted = self._wanted, set()
+        asked, reserved = self._ask(wanted)
+        if not asked or self._stop.is_set():
+            await self._release(reserved)
+            return
+        began = clock.now()
+        try:
+            claimed, exhausted = await self._repository.claim(
+                self._worker_id, asked, SEND_WITHIN_SECONDS
+            )
+        except BaseException:
+            await self._release(reserved)
+            raise
+        for dry in exhausted:
+            if (holding := self._holdings.get(dry.integration_id)) is not None:
+                holding.blocked[dry.budget_key] = clock.now() + dry.wait
+                self._want_after(dry.integration_id, dry.wait)
+        got: dict[UUID, int] = {}
+        for write in claimed:
+            got[write.integration_id] = got.get(write.integration_id, 0) + 1
+        unused: dict[Holding, int] = {}
+        for holding, places in reserved.items():
+            taken = got.get(holding.integration.id, 0)
+            if taken < places:
+                unused[holding] = places - taken
+            else:
+                # It had as many as there was room for: there may be more.
+                self._wanted.add(holding.integration.id)
+        await self._release(unused)
+        holdings = {holding.integration.id: holding for holding in reserved}
+        for write in claimed:
+            self._start(self._carry(holdings[write.integration_id], write, began))
+
+    def _ask(self, wanted: set[UUID]) -> tuple[list[dict[str, Any]], dict[Holding, int]]:
+        """What to ask for, and the places reserved for it, before anybody else can take them."""
+        asked: list[dict[str, Any]] = []
+        reserved: dict[Holding, int] = {}
+        moment = clock.now()
+        if moment >= self._alive_until:
+            return asked, reserved
+        room = self._settings.worker_slots - self._in_flight
+        for integration_id in wanted:
+            holding = self._holdings.get(integration_id)
+            if holding is None:
+                continue
+            free = min(holding.free, room)
+            keys = [
+                key
+                for key in holding.declaration.write_keys
+                if holding.blocked.get(key, 0.0) <= moment
+            ]
+            if free <= 0 or not keys:
+                continue
+            # Methods take turns, so that one with a long queue does not starve the other.
+            holding.turn += 1
+            keys = keys[holding.turn % len(keys) :] + keys[: holding.turn % len(keys)]
+            left = free
+            for place, key in enumerate(keys):
+                part = -(-left // (len(keys) - place))
+                if part == 0:
+                    break
+                left -= part
+                budgets = self._budgets.of(holding.integration, holding.declaration, key)
+                asked.append(
+                    {
+                        "integration_id": integration_id,
+                        "budget_key": key,
+                        "free": part,
+                        "budgets": budgets,
+                        "life": granted_life(
+                            [window for budget in budgets for window in budget["windows"]]
+                        ),
+                    }
+                )
+            reserved[holding] = free
+            holding.writing += free
+            holding.scope.gate.reserve(free)
+            self._in_flight += free
+            room -= free
+        return asked, reserved
+
+    async def _release(self, places: dict[Holding, int]) -> None:
+        for holding, count in places.items():
+            holding.writing -= count
+            self._in_flight -= count
+            await holding.scope.gate.release(count)
+
+    def _want_after(self, integration_id: UUID, seconds: float) -> None:
+        asyncio.get_running_loop().call_later(max(0.005, seconds), self._want, integration_id)
+
+    async def _carry(self, holding: Holding, write: Claimed, began: float) -> None:
+        with structlog.contextvars.bound_contextvars(
+            job_id=str(write.id), integration_id=str(write.integration_id)
+        ):
+            try:
+                if write.state == "reconciling":
+                    await self._reconciler.reconcile(holding, write)
+                else:
+                    budgets = self._budgets.of(
+                        holding.integration, holding.declaration, write.plan["budget_key"]
+                    )
+                    life = granted_life([w for budget in budgets for w in budget["windows"]])
+                    leave_before = began + min(SEND_WITHIN_SECONDS, life)
+                    await self._sender.send(holding, write, leave_before)
+            except Exception as error:
+                # A fault of ours. Whether a request left is not known from here: look, never resend.
+                log.exception("write_failed_unexpectedly", error=type(error).__name__)
+                await self._finisher.finish(
+                    holding.worker_id,
+                    completion(write, after_fault(write.failures), outcome="unknown"),
+                )
+            finally:
+                await self._release({holding: 1})
+                self._want(write.integration_id)
+
+    # --- tasks and the end ------------------------------------------------------------------------
+
+    def _start(self, work: Any) -> None:
+        task: asyncio.Task[None] = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Its attempt stays without an end, and is settled as unknown: never as delivered.
+            log.error("work_failed", error=type(error).__name__, exc_info=error)
+
+    async def _drain(self, loops: list[asyncio.Task[None]]) -> None:
+        heartbeat = asyncio.create_task(self._beat_while_draining())
+        self._wake.set()
+        self._syncer.stop()
+        await asyncio.wait(loops)
+        if self._tasks:
+            log.info("draining", in_flight=len(self._tasks))
+            await asyncio.wait(self._tasks, timeout=self._settings.drain_seconds)
+        for task in self._tasks:
+            task.cancel()
+        heartbeat.cancel()
+        await asyncio.gather(*self._tasks, heartbeat, return_exceptions=True)
+        with contextlib.suppress(DatabaseUnavailable):
+            await self._repository.leave(
+                self._worker_id, "the worker was stopped before the PMS answered"
+            )
+
+    async def _beat_while_draining(self) -> None:
+        while True:
+            with contextlib.suppress(DatabaseUnavailable):
+                await self._repository.heartbeat(
+                    self._worker_id, self._settings.worker_lease_seconds
+                )
+            await asyncio.sleep(self._settings.worker_lease_seconds / 5)

@@ -1,0 +1,148 @@
+"""The bare app: middleware, errors, health, the OpenAPI document and its page; no feature.
+
+`/docs` works without a network: its scripts are served from here.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from importlib.resources import files
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.docs import get_swagger_ui_html
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from frontdesk.database.migrate import pending
+from frontdesk.database.pool import Database, DatabaseUnavailable
+from frontdesk.http.answers import json_answer
+from frontdesk.http.gate import Authentication, Doorkeeper, Envelope
+from frontdesk.http.openapi import documents, operation
+
+_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+_DESCRIPTION = """Records resident events in property management systems (PMS): each accepted event
+reaches its PMS once, in the order of acceptance, or its owner is told why not.
+
+Every request under `/v1` carries `Authorization: Bearer <token>`. Collection paths answer with and
+without the trailing slash. A field that is `null` is treated as absent."""
+
+_STATUS = {
+    "type": "object",
+    "required": ["status"],
+    "properties": {"status": {"type": "string"}},
+}
+
+
+def create_base_app(
+    *,
+    database: Database,
+    doorkeeper: Doorkeeper,
+    slow_down: bool,
+    on_stop: Callable[[], Awaitable[None]],
+) -> FastAPI:
+    """The app without a feature. Features declare their paths without a trailing slash.
+
+    `on_stop` runs when the server stops taking requests.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await on_stop()
+
+    app = FastAPI(
+        title="Frontdesk",
+        version=version("frontdesk"),
+        summary="Resident events into property management systems: once, in order.",
+        description=_DESCRIPTION,
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=lifespan,
+        exception_handlers={HTTPException: _told_outside, RequestValidationError: _told_outside},
+    )
+    app.openapi = documents(app)  # type: ignore[method-assign] # the framework's documented way
+
+    def allowed(scope: Scope) -> str:
+        return ", ".join(method for method in _METHODS if _takes(app, scope, method))
+
+    # The last added is the outermost.
+    app.add_middleware(Authentication, doorkeeper=doorkeeper, slow_down=slow_down)
+    app.add_middleware(Envelope, allowed=allowed)
+    _add_health(app, database)
+    _add_pages(app)
+    return app
+
+
+def check_paths(app: FastAPI) -> None:
+    """Refuse a path that could never be reached, because the slash at its end is taken away."""
+    wrong = [path for path in app.openapi()["paths"] if len(path) > 1 and path.endswith("/")]
+    if wrong:
+        raise ValueError(f"Declare paths without a trailing slash: {', '.join(wrong)}")
+
+
+async def _told_outside(request: Request, error: Exception) -> Response:
+    """Takes the place of the framework's own handlers: the envelope tells every error."""
+    del request
+    raise error
+
+
+def _takes(app: FastAPI, scope: Scope, method: str) -> bool:
+    asked = {**scope, "method": method}
+    return any(route.matches(dict(asked))[0] is Match.FULL for route in app.router.routes)
+
+
+def _add_health(app: FastAPI, database: Database) -> None:
+    @app.get(
+        "/healthz",
+        tags=["Health"],
+        summary="Whether the process lives",
+        **operation("getHealth", _STATUS, protected=False),
+    )
+    async def healthz() -> Response:
+        return json_answer({"status": "ok"})
+
+    @app.get(
+        "/readyz",
+        tags=["Health"],
+        summary="Whether requests can be served: the database answers and its schema is current",
+        **operation("getReadiness", _STATUS, protected=False),
+    )
+    async def readyz() -> Response:
+        try:
+            missing = await pending(database)
+        except DatabaseUnavailable:
+            return json_answer({"status": "database unavailable"}, 503, {"Retry-After": "1"})
+        if missing:
+            return json_answer({"status": "migrations pending"}, 503, {"Retry-After": "1"})
+        return json_answer({"status": "ready"})
+
+    del healthz, readyz
+
+
+def _add_pages(app: FastAPI) -> None:
+    async def openapi(request: Request) -> Response:
+        del request
+        return json_answer(app.openapi())
+
+    async def docs(request: Request) -> Response:
+        del request
+        return get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title="Frontdesk API",
+            swagger_js_url="/docs/static/swagger-ui-bundle.js",
+            swagger_css_url="/docs/static/swagger-ui.css",
+            swagger_favicon_url="/docs/static/favicon.png",
+        )
+
+    app.router.routes.append(Route("/openapi.json", openapi, methods=["GET"]))
+    app.router.routes.append(Route("/docs", docs, methods=["GET"]))
+    # The package is here for these files only: it follows the releases of the page's scripts.
+    static = files("fastapi_offline") / "static"
+    app.mount("/docs/static", StaticFiles(directory=str(static)), name="docs")

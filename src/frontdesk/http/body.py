@@ -1,0 +1,207 @@
+"""Reading a request's body: its size, its media type, and JSON as strict as the contract has it.
+
+Refused with a clear 4xx, before any schema looks at it: more than the limit, another media type,
+malformed JSON, nesting that nobody means, a key that stands twice in one object (which of the two
+was meant?) and a NUL in a string (no PMS and no database column takes one).
+"""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import orjson
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from starlette.requests import Request
+
+from frontdesk.errors import ApiError, Code, Problem, invalid
+from frontdesk.http.problems import problems_of
+
+BODY_LIMIT = 1 << 20
+DEEPEST = 64
+"""Levels of nesting that a body may have; far more than any schema here has."""
+
+
+class Body(BaseModel):
+    """What the schemas of request bodies share: strict JSON types, unknown keys refused, and a
+    field that is `null` counts as absent."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: inner for name, inner in value.items() if inner is not None}
+        return value
+
+
+Model = TypeVar("Model", bound=Body)
+
+
+async def read_body(request: Request, limit: int = BODY_LIMIT) -> bytes:
+    """The body, of at most `limit` bytes, of the media type JSON (no type counts as JSON).
+
+    Raises ApiError 413, 415.
+    """
+    headers = request.headers
+    media_type = headers.get("content-type")
+    if media_type is not None and not _is_json(media_type):
+        raise ApiError(
+            Code.UNSUPPORTED_MEDIA_TYPE,
+            "The body must be JSON in UTF-8: send it with `Content-Type: application/json`.",
+        )
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise ApiError(
+            Code.UNSUPPORTED_MEDIA_TYPE,
+            "A compressed body is not taken: send it without `Content-Encoding`.",
+        )
+    declared = headers.get("content-length")
+    if declared is not None and declared.isdigit() and int(declared) > limit:
+        raise _too_large(limit)
+    # Nearly every body is one chunk; a chunked upload has no declared length, so it is counted.
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        chunks.append(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def parse_json(body: bytes) -> Any:
+    """The value that the body holds. Raises ApiError 400 with every problem of its form."""
+    if not body.strip():
+        raise _malformed("The body is empty; a JSON object is expected.")
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        if "depth" in error.msg or "recursion" in error.msg.lower():
+            raise _too_deep() from None
+        raise _malformed(
+            f"The body is not JSON: {error.msg} (line {error.lineno}, column {error.colno})."
+        ) from None
+    # As many brackets as levels, at least: the common body is not walked at all.
+    if body.count(b"{") + body.count(b"[") > DEEPEST and _depth(value) > DEEPEST:
+        raise _too_deep()
+    problems: list[Problem] = []
+    if body.count(b'"') > 2:
+        problems += _repeated_keys(body)
+    if b"\\u0000" in body:
+        problems += _nul_strings(value)
+    if problems:
+        raise invalid(problems)
+    return value
+
+
+async def read_json_body(request: Request, limit: int = BODY_LIMIT) -> tuple[bytes, Any]:
+    """The body as bytes and as its JSON value. Raises ApiError 400, 413, 415."""
+    body = await read_body(request, limit)
+    return body, parse_json(body)
+
+
+async def read_model(request: Request, model: type[Model]) -> Model:
+    """The body as `model`. Raises ApiError: 400 names every problem of the body with its path."""
+    body, _ = await read_json_body(request)
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise invalid(problems_of(error.errors(include_url=False))) from None
+
+
+async def refuse_body(request: Request) -> None:
+    """For a POST that takes no body: an empty one or an empty object passes."""
+    body = await read_body(request)
+    if body.strip() and parse_json(body) != {}:
+        raise _malformed("This operation takes no body.")
+
+
+def _is_json(media_type: str) -> bool:
+    kind, _, parameters = media_type.lower().partition(";")
+    kind = kind.strip()
+    if kind != "application/json" and not (
+        kind.startswith("application/") and kind.endswith("+json")
+    ):
+        return False
+    charset = parameters.replace(" ", "").replace('"', "")
+    return "charset=" not in charset or "charset=utf-8" in charset
+
+
+def _depth(value: Any) -> int:
+    """Levels of nesting, without recursion: the value may be a thousand deep."""
+    deepest = 0
+    level = [value]
+    while level:
+        level = [inner for outer in level for inner in _inner(outer)]
+        deepest += 1
+        if deepest > DEEPEST + 1:
+            break
+    return deepest
+
+
+def _inner(value: Any) -> Sequence[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else ()
+
+
+def _repeated_keys(body: bytes) -> list[Problem]:
+    repeated: list[str] = []
+
+    def check(pairs: list[tuple[str, Any]]) -> None:
+        if len({name for name, _ in pairs}) != len(pairs):
+            counted = Counter(name for name, _ in pairs)
+            repeated.extend(name for name, count in counted.items() if count > 1)
+
+    # What the strict parser has taken, the lenient one takes; only the keys matter here. Long
+    # digit strings would be turned into integers at quadratic cost.
+    json.loads(body, object_pairs_hook=check, parse_int=str, parse_float=str)
+    return [
+        Problem("repeated_field", (name,), f"{_shown(name)} stands more than once in one object.")
+        for name in repeated
+    ]
+
+
+def _nul_strings(value: Any) -> list[Problem]:
+    problems: list[Problem] = []
+    waiting: list[tuple[tuple[str | int, ...], Any]] = [((), value)]
+    while waiting:
+        path, inner = waiting.pop()
+        if isinstance(inner, dict):
+            for name, item in inner.items():
+                if "\0" in name:
+                    problems.append(
+                        Problem("invalid_value", path, "A field's name holds a NUL character.")
+                    )
+                waiting.append(((*path, name), item))
+        elif isinstance(inner, list):
+            waiting += [((*path, place), item) for place, item in enumerate(inner)]
+        elif isinstance(inner, str) and "\0" in inner:
+            name = ".".join(_shown(str(part)) for part in path) or "The body"
+            problems.append(Problem("invalid_value", path, f"{name} holds a NUL character."))
+    problems.reverse()
+    return problems
+
+
+def _shown(name: str) -> str:
+    """A key that the caller sent, fit for a message."""
+    return name if len(name) <= 80 else f"{name[:77]}..."
+
+
+def _too_large(limit: int) -> ApiError:
+    return ApiError(
+        Code.TOO_LARGE,
+        f"The body is larger than {limit:,} bytes.",
+        details={"limit": limit},
+        # What follows of it is not read: the connection cannot be used again.
+        headers={"Connection": "close"},
+    )
+
+
+def _too_deep() -> ApiError:
+    return _malformed(f"The body is nested deeper than {DEEPEST} levels.")
+
+
+def _malformed(message: str) -> ApiError:
+    return invalid([Problem("malformed_json", (), message)])

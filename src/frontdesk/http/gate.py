@@ -1,0 +1,146 @@
+"""The two layers that every request passes, as plain ASGI: on the hot path each costs microseconds.
+
+`Envelope`: a request id, the path without a trailing slash, and any error as the contract's answer.
+`Authentication`: the bearer token and the account's request limit, for paths under `/v1`. Neither
+reads a body nor knows an endpoint.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from frontdesk.accounts.limits import Allowance
+from frontdesk.accounts.service import Caller
+from frontdesk.errors import ApiError, Code
+from frontdesk.http.answers import error_answer, told
+
+PROTECTED = "/v1"
+SLOW_DOWN_SECONDS = 2.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Doorkeeper(Protocol):
+    """Who knows the callers: `accounts`."""
+
+    async def authenticate(self, token: str) -> Caller | None: ...
+
+    async def count_request(self, caller: Caller) -> Allowance: ...
+
+
+class Envelope:
+    """Outermost: gives every answer its headers, and every error its shape."""
+
+    def __init__(self, app: ASGIApp, allowed: Callable[[Scope], str]) -> None:
+        self._app = app
+        self._allowed = allowed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        # Ours, not the caller's: an id that stands in every log line must not be chosen outside.
+        request_id = os.urandom(12).hex()
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        path = scope["path"]
+        if len(path) > 1 and path.endswith("/"):
+            # Every path answers with and without the slash; routes are declared without.
+            scope["path"] = path[:-1]
+        begun = False
+        head = [(b"x-request-id", request_id.encode())]
+
+        async def enveloped(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                allowance: Allowance | None = state.get("allowance")
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    *head,
+                    *(() if allowance is None else _limit_headers(allowance)),
+                ]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, enveloped)
+        except ClientDisconnect:
+            # Nobody is left to answer to.
+            _log.debug("client went away", path=scope["path"])
+        except Exception as error:
+            answer = told(error, request_id=request_id, allowed=lambda: self._allowed(scope))
+            if begun:
+                # Half an answer is out: only a broken connection tells that it is not whole.
+                _log.error("answer broken off", path=scope["path"], exc_info=error)
+                raise
+            await error_answer(answer)(scope, receive, enveloped)
+
+
+class Authentication:
+    """Lets a request under `/v1` through if its token is good and its account has requests left."""
+
+    def __init__(self, app: ASGIApp, doorkeeper: Doorkeeper, *, slow_down: bool) -> None:
+        self._app = app
+        self._doorkeeper = doorkeeper
+        self._slow_down = slow_down
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        if scope["type"] != "http" or not (path.startswith(PROTECTED + "/") or path == PROTECTED):
+            await self._app(scope, receive, send)
+            return
+        token = _bearer(scope)
+        caller = None if token is None else await self._doorkeeper.authenticate(token)
+        if caller is None:
+            raise _unauthenticated()
+        state = scope["state"]
+        state["caller"] = caller
+        allowance = await self._doorkeeper.count_request(caller)
+        state["allowance"] = allowance
+        if not allowance.allowed:
+            raise ApiError(
+                Code.RATE_LIMITED,
+                f"This account's limit of {allowance.limit} requests a minute is reached; "
+                f"go on in {allowance.reset} s.",
+                headers={"Retry-After": str(allowance.reset)},
+            )
+        if allowance.slow and self._slow_down:
+            await asyncio.sleep(SLOW_DOWN_SECONDS)
+        await self._app(scope, receive, send)
+
+
+def _bearer(scope: Scope) -> str | None:
+    """The token of the one Authorization header; None for none, several, or another scheme."""
+    found: bytes | None = None
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            if found is not None:
+                return None
+            found = value
+    if found is None:
+        return None
+    scheme, _, token = found.decode("latin-1").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def _unauthenticated() -> ApiError:
+    # One wording for a missing, malformed, unknown, revoked and expired token.
+    return ApiError(
+        Code.UNAUTHENTICATED,
+        "A valid token is needed: send it as `Authorization: Bearer <token>`.",
+        headers={"WWW-Authenticate": "Bearer"},
+    )
+
+
+def _limit_headers(allowance: Allowance) -> tuple[tuple[bytes, bytes], ...]:
+    return (
+        (b"x-ratelimit-limit", b"%d" % allowance.limit),
+        (b"x-ratelimit-remaining", b"%d" % allowance.remaining),
+        (b"x-ratelimit-reset", b"%d" % allowance.reset),
+    )

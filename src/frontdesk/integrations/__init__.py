@@ -1,0 +1,1 @@
+"""Integrations: one customer's account at a PMS, its credentials, and its properties."""

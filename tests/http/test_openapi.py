@@ -1,0 +1,84 @@
+"""The OpenAPI document and its page."""
+
+from typing import Any
+
+import aiohttp
+import pytest
+from openapi_spec_validator import validate
+
+from tests.conftest import LiveServer, session
+
+
+@pytest.fixture
+async def document(server: LiveServer) -> dict[str, Any]:
+    async with session(server.url) as client, client.get("/openapi.json") as answer:
+        assert answer.status == 200
+        found: dict[str, Any] = await answer.json()
+    return found
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [
+        (path, method, operation)
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if method in ("get", "post", "put", "delete", "patch")
+    ]
+
+
+def test_the_document_is_valid_3_1(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1")
+    validate(document)
+
+
+def test_every_operation_documents_its_answers_and_errors(document: dict[str, Any]) -> None:
+    ids = set()
+    for path, method, operation in operations(document):
+        where = f"{method} {path}"
+        assert operation["summary"], where
+        assert operation["tags"], where
+        assert operation["operationId"] not in ids, where
+        ids.add(operation["operationId"])
+        answers = operation["responses"]
+        assert any(status.startswith("2") for status in answers), where
+        assert {"500", "503"} <= set(answers), where
+        for status, answer in answers.items():
+            assert "x-request-id" in answer["headers"], where
+            if status[0] in "45":
+                assert answer["content"]["application/json"]["schema"] == {
+                    "$ref": "#/components/schemas/Error"
+                }, where
+        if path.startswith("/v1"):
+            assert operation["security"] == [{"bearer": []}], where
+            assert {"401", "403", "429"} <= set(answers), where
+            assert "x-ratelimit-remaining" in answers["429"]["headers"], where
+        if "requestBody" in operation:
+            assert {"400", "413", "415"} <= set(answers), where
+        if any(parameter["in"] == "query" for parameter in operation.get("parameters", ())):
+            assert "400" in answers, where
+
+
+def test_no_path_ends_in_a_slash_that_is_taken_away(document: dict[str, Any]) -> None:
+    assert [path for path in document["paths"] if path.endswith("/")] == []
+
+
+def test_the_frameworks_own_error_shapes_are_gone(document: dict[str, Any]) -> None:
+    assert "ValidationError" not in str(document)
+
+
+async def test_the_page_works_without_a_network(server: LiveServer) -> None:
+    async with session(server.url) as client:
+        async with client.get("/docs") as answer:
+            assert answer.status == 200
+            page = await answer.text()
+        assert "//" not in page.replace("// ", "")
+        for name in ("swagger-ui-bundle.js", "swagger-ui.css", "favicon.png"):
+            assert f"/docs/static/{name}" in page
+            async with client.get(f"/docs/static/{name}") as answer:
+                assert answer.status == 200
+                assert len(await answer.read()) > 1000
+
+
+async def test_the_document_is_served_without_a_token(server: LiveServer) -> None:
+    async with aiohttp.ClientSession() as client, client.get(f"{server.url}/docs/") as answer:
+        assert answer.status == 200
