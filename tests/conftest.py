@@ -78,11 +78,11 @@ class _EmbeddedServer:
         self._thread.join()
 
     async def _hold(self) -> None:
-        from frontdesk.database.embedded import attach_or_start  # noqa: PLC0415 — only if needed
+        from frontdesk.database.embedded import attach_or_start
 
         # Directly under /tmp: pytest's own folders are closed to the account that postgres gets.
         with tempfile.TemporaryDirectory(prefix="fd-test-", dir="/tmp") as folder:
-            Path(folder).chmod(0o711)
+            os.chmod(folder, 0o711)  # noqa: PTH101 — in a thread of its own, which nothing waits for
             try:
                 async with await attach_or_start(Path(folder) / "data") as server:
                     self.url = server.url
@@ -124,7 +124,9 @@ def postgres_url() -> str:
 def template_database(postgres_url: str) -> str:
     """The name of a migrated database to copy; made once per run and schema."""
     digest = hashlib.sha256()
-    for file in sorted((files("frontdesk.database") / "migrations").iterdir(), key=lambda f: f.name):
+    for file in sorted(
+        (files("frontdesk.database") / "migrations").iterdir(), key=lambda f: f.name
+    ):
         if file.name.endswith(".sql"):
             digest.update(file.read_bytes())
     name = f"frontdesk_template_{digest.hexdigest()[:16]}"
@@ -187,6 +189,7 @@ class LiveServer:
         self._ready = threading.Event()
         self._problem: BaseException | None = None
         self._server: uvicorn.Server | None = None
+        self._begin_drain: Callable[[], object] = lambda: None
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> "LiveServer":
@@ -197,6 +200,8 @@ class LiveServer:
         return self
 
     def stop(self) -> None:
+        """Drain and end, as at a SIGTERM."""
+        self._begin_drain()
         if self._server is not None:
             self._server.should_exit = True
         self._thread.join()
@@ -214,10 +219,16 @@ class LiveServer:
         try:
             listener = socket.create_server(("127.0.0.1", 0))
             self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            config = uvicorn.Config(
-                create_app(services), log_level="warning", timeout_graceful_shutdown=5
+            self._server = uvicorn.Server(
+                uvicorn.Config(
+                    create_app(services),
+                    log_config=None,
+                    access_log=False,
+                    timeout_graceful_shutdown=max(1, round(self.settings.drain_seconds)),
+                )
             )
-            self._server = uvicorn.Server(config)
+            loop = asyncio.get_running_loop()
+            self._begin_drain = lambda: loop.call_soon_threadsafe(services.begin_drain)
             # The listening socket queues whoever comes before the loop accepts.
             self._ready.set()
             await self._server.serve(sockets=[listener])

@@ -4,16 +4,15 @@ A process opens its services once and closes them at its end. Nothing is decided
 whom.
 """
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from fastapi import FastAPI
 
 from frontdesk.accounts.service import AccountService
 from frontdesk.database.pool import Database
+from frontdesk.delivery.service import DeliveryService
 from frontdesk.http.app import check_paths, create_base_app
 from frontdesk.integrations import endpoints as integration_endpoints
 from frontdesk.integrations.service import IntegrationService
@@ -36,18 +35,19 @@ class Services:
     accounts: AccountService
     integrations: IntegrationService
     catalog: Any
-    delivery: Any
+    delivery: DeliveryService
     events: Any
     writes: Any
     intake: Any
 
-    async def close(self) -> None:
-        """Answer who waits, end what runs, and disconnect."""
-        await self.stop()
-        await self.database.close()
+    def begin_drain(self) -> None:
+        """Answer at once whoever waits for the end of a write; requests are served as before.
+        May be called more than once."""
 
-    async def stop(self) -> None:
-        """Answer everybody who waits here; new requests may still be served."""
+    async def close(self) -> None:
+        """Finish what is under way and disconnect."""
+        self.begin_drain()
+        await self.database.close()
 
 
 async def open_services(settings: Settings, database_url: str, *, role: Role) -> Services:
@@ -81,7 +81,6 @@ def create_app(services: Services) -> FastAPI:
         database=services.database,
         doorkeeper=services.accounts,
         slow_down=services.settings.request_limit_slow_down,
-        on_stop=services.stop,
     )
     app.state.services = services
     for routes in _routes():
@@ -93,14 +92,16 @@ def create_app(services: Services) -> FastAPI:
 
 def _composed(settings: Settings, database: Database, vault: Vault) -> Services:
     accounts = AccountService(database)
+    delivery = DeliveryService(database, settings.budget_factor)
     integrations = IntegrationService(
         database,
         vault,
         settings.allowed_addresses,
-        deliveries=_Transitional(),
+        deliveries=delivery,
         writes=_Transitional(),
         catalog=_Transitional(),
     )
+    delivery.serve(integrations)
     return Services(
         settings=settings,
         database=database,
@@ -108,7 +109,7 @@ def _composed(settings: Settings, database: Database, vault: Vault) -> Services:
         accounts=accounts,
         integrations=integrations,
         catalog=None,
-        delivery=None,
+        delivery=delivery,
         events=None,
         writes=None,
         intake=None,
@@ -122,17 +123,7 @@ def _routes() -> Sequence[Any]:
 class _Transitional:
     """Stands in until the features are there. Goes away before this lands."""
 
-    async def budget_status(self, integration_id: Any) -> dict[str, Any]:
-        return {
-            "updated_at": None,
-            "api_ratelimits": [],
-            "queue_depth": 0,
-            "expected_start": None,
-        }
-
-    async def probe_at_once(self, integration_id: Any) -> None: ...
-
-    async def cancel_waiting(self, integration_id: Any) -> int:
+    async def cancel_waiting(self, _: Any) -> int:
         return 0
 
     async def manual_sync(self, *_: Any) -> None: ...

@@ -3,12 +3,12 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.conftest import until
 
 from frontdesk.accounts.service import SCOPES
 from frontdesk.application import Services
 from frontdesk.database.pool import Database
 from frontdesk.ids import new_id
-from tests.conftest import until
 
 
 async def test_a_token_is_shown_once_and_only_its_hash_is_kept(
@@ -57,9 +57,7 @@ async def test_a_revoked_token_is_refused_at_once_here_by_any_of_its_names(
     for spelled in ("{prefix}", "fd_{prefix}", "{secret}", "{id}"):
         made = await services.accounts.create_token(account.id)
         assert await services.accounts.authenticate(made.secret) is not None
-        reference = spelled.format(
-            prefix=made.token.prefix, secret=made.secret, id=made.token.id
-        )
+        reference = spelled.format(prefix=made.token.prefix, secret=made.secret, id=made.token.id)
         revoked = await services.accounts.revoke_token(reference)
         assert revoked is not None
         assert revoked.revoked_at is not None

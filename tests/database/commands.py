@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import shutil
+import stat
 import sys
 import tempfile
 import time
@@ -85,6 +86,21 @@ def shared_memory_of(inode: int) -> list[str]:
     table = Path("/proc/sysvipc/shm")
     rows = table.read_text().splitlines()[1:] if table.exists() else []
     return [row for row in rows if int(row.split()[0]) % 2**32 == inode % 2**32]
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def program_of(pid: int) -> Path:
+    return Path(f"/proc/{pid}/exe").readlink()
+
+
+def ids_of(pid: int) -> set[str]:
+    """Every user and group id of a process, the supplementary groups included."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    wanted = ("Uid:", "Gid:", "Groups:")
+    return {word for line in lines if line.startswith(wanted) for word in line.split()[1:]}
 
 
 def wait_until(holds: Callable[[], bool], fact: str) -> None:

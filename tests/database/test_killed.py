@@ -53,11 +53,19 @@ async def kill_postmaster_with_starter(writer: Command) -> None:
 
 
 async def rows(server: EmbeddedServer) -> set[int]:
-    connection = await asyncpg.connect(server.url)
-    try:
-        return {row["number"] for row in await connection.fetch("SELECT number FROM rows")}
-    finally:
-        await connection.close()
+    async with asyncio.timeout(READY_WITHIN):
+        while True:
+            try:
+                connection = await asyncpg.connect(server.url)
+            except (OSError, asyncpg.PostgresError):
+                # The postmaster learns of a killed backend some milliseconds later, and until
+                # then it had answered.
+                await asyncio.sleep(0.01)
+                continue
+            try:
+                return {row["number"] for row in await connection.fetch("SELECT number FROM rows")}
+            finally:
+                connection.terminate()
 
 
 @pytest.mark.parametrize(

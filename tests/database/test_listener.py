@@ -11,6 +11,8 @@ END_LISTENER = (
     " WHERE application_name = 'frontdesk listener' AND datname = current_database()"
 )
 
+COUNT_LISTENERS = END_LISTENER.replace("pg_terminate_backend(pid)", "count(*)")
+
 
 async def heard(queue: "asyncio.Queue[str]") -> str:
     return await asyncio.wait_for(queue.get(), LONGEST_WAIT)
@@ -63,8 +65,8 @@ async def test_closed_listener_hears_nothing_and_holds_no_connection(database: D
     await listener.close()
     await listener.close()
     async with asyncio.timeout(LONGEST_WAIT):
-        while await database.fetch_value(END_LISTENER.replace("pg_terminate_backend(pid)", "pid")):
-            await asyncio.sleep(0.01)
+        while await database.fetch_value(COUNT_LISTENERS):
+            await database.fetch_value("SELECT pg_sleep(0.01)")
     await database.execute("SELECT pg_notify('news', 'late')")
     assert queue.empty()
 

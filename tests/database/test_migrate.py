@@ -1,6 +1,7 @@
 """Each file once, whole, in order, whoever comes first."""
 
 import asyncio
+from itertools import chain
 from pathlib import Path
 
 import asyncpg
@@ -48,7 +49,7 @@ async def test_processes_that_migrate_at_once_apply_each_file_once(
 ) -> None:
     databases = [await Database.connect(database_url, maximum=2) for _ in range(5)]
     done = await asyncio.gather(*(migrate(one, directory=folder) for one in databases))
-    assert sorted(sum(done, [])) == ["0001_first", "0002_second"]
+    assert sorted(chain.from_iterable(done)) == ["0001_first", "0002_second"]
     assert await databases[0].fetch_value("SELECT count(*) FROM first") == 1
     for one in databases:
         await one.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from tests.database.commands import LONGEST_WAIT
+from tests.database.commands import wait_until
 
 from frontdesk.database.migrate import migrate
 from frontdesk.database.placement import place
@@ -70,9 +70,9 @@ async def test_through_pgbouncer_many_clients_share_two_servers(
         stderr=subprocess.DEVNULL,
     )
     try:
-        async with asyncio.timeout(LONGEST_WAIT):
-            while not (directory / ".s.PGSQL.6432").exists():
-                await asyncio.sleep(0.02)
+        await asyncio.to_thread(
+            wait_until, (directory / ".s.PGSQL.6432").exists, "pgbouncer listens"
+        )
         database = await Database.connect(
             f"postgresql://frontdesk@/{name}?host={directory}&port=6432", maximum=16, pooler=True
         )

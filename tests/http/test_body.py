@@ -34,7 +34,9 @@ HOSTILE: list[tuple[str, bytes, int, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("body", "status", "code"), [h[1:] for h in HOSTILE], ids=[h[0] for h in HOSTILE])
+@pytest.mark.parametrize(
+    ("body", "status", "code"), [h[1:] for h in HOSTILE], ids=[h[0] for h in HOSTILE]
+)
 async def test_a_hostile_body_is_a_clear_4xx(
     client: aiohttp.ClientSession, body: bytes, status: int, code: str
 ) -> None:
@@ -126,28 +128,42 @@ async def test_all_problems_are_told_at_once_and_no_value_is_repeated(
 
 _json = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
     max_leaves=20,
 )
+
+
+def _holds_nul(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any("\0" in name or _holds_nul(inner) for name, inner in value.items())
+    if isinstance(value, list):
+        return any(_holds_nul(inner) for inner in value)
+    return isinstance(value, str) and "\0" in value
 
 
 @given(_json)
 def test_parsed_json_is_what_was_sent_or_refused_for_a_nul(value: Any) -> None:
     body = json.dumps(value).encode()
-    try:
+    if _holds_nul(value):
+        with pytest.raises(ApiError) as caught:
+            parse_json(body)
+        assert {issue["code"] for issue in caught.value.details["issues"]} == {"invalid_value"}
+    else:
         assert parse_json(body) == value
-    except ApiError as error:
-        assert "\\u0000" in body.decode()
-        assert all(issue["code"] == "invalid_value" for issue in error.details["issues"])
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_json_or_a_clear_refusal(body: bytes) -> None:
+    refusal = None
     try:
         parse_json(body)
     except ApiError as error:
-        assert error.code.status == 400
-        assert error.details["issues"]
+        refusal = error
+    if refusal is not None:
+        assert refusal.code.status == 400
+        assert refusal.details["issues"]
 
 
 def test_many_repeated_keys_are_refused_in_no_time() -> None:

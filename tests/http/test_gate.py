@@ -7,10 +7,10 @@ from typing import Any
 
 import aiohttp
 import pytest
+from tests.conftest import CallerAccount, LiveServer, MakeAccount, session
 
 from frontdesk.accounts.service import SCOPES
 from frontdesk.application import Services
-from tests.conftest import CallerAccount, LiveServer, MakeAccount, session
 
 INTEGRATIONS = "/v1/admin/integrations"
 

@@ -5,7 +5,6 @@ from typing import Any
 import aiohttp
 import pytest
 from openapi_spec_validator import validate
-
 from tests.conftest import LiveServer, session
 
 

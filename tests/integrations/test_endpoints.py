@@ -6,11 +6,6 @@ from uuid import UUID, uuid4
 
 import aiohttp
 import pytest
-
-from frontdesk.application import Services
-from frontdesk.database.pool import Database
-from frontdesk.vendors.contract import Vendor
-from frontdesk.vendors.registry import vendors
 from tests.conftest import CallerAccount
 from tests.integrations.world import (
     PATH,
@@ -22,6 +17,11 @@ from tests.integrations.world import (
     read,
     refused,
 )
+
+from frontdesk.application import Services
+from frontdesk.database.pool import Database
+from frontdesk.vendors.contract import Vendor
+from frontdesk.vendors.registry import vendors
 
 WRITTEN = {
     "id", "created_at", "updated_at", "name", "vendor", "active", "system", "sync_frequency",
@@ -99,7 +99,7 @@ async def test_credentials_are_in_no_answer_and_not_in_the_open_in_the_database(
 async def test_every_problem_of_credentials_is_told(client: aiohttp.ClientSession) -> None:
     vendor = a_vendor()
     first, *others = (key.name for key in vendor.declaration.credentials if key.required)
-    wrong: dict[str, Any] = {name: 7 for name in others} | {"nonsense": "x"}
+    wrong: dict[str, Any] = dict.fromkeys(others, 7) | {"nonsense": "x"}
     async with client.post(PATH, json=body_of(credentials=wrong, timezone="Mars/Base")) as answer:
         problems = await refused(answer, 400, "invalid_request")
     assert problems == {
@@ -153,9 +153,7 @@ async def test_settings_are_copied_from_another_integration_never_its_credential
     source = await created(
         client, sync_frequency=3, mark_notes=True, timezone="America/Denver", active=True
     )
-    other = credentials_of(a_vendor()) | {
-        name: "another" for name in credentials_of(a_vendor())
-    }
+    other = credentials_of(a_vendor()) | dict.fromkeys(credentials_of(a_vendor()), "another")
     copy = await created(
         client, based_on_integration_id=source["id"], credentials=other, sync_frequency=4
     )
@@ -219,7 +217,7 @@ async def test_new_credentials_are_used_counted_and_put_into_their_scope(
 ) -> None:
     made = await created(client)
     [before] = await services.integrations.load([UUID(made["id"])])
-    new = {name: "renewed" for name in credentials_of(a_vendor())}
+    new = dict.fromkeys(credentials_of(a_vendor()), "renewed")
     async with client.put(f"{PATH}/{made['id']}", json={"credentials": new}) as answer:
         assert answer.status == 200
     [after] = await services.integrations.load([UUID(made["id"])])
@@ -312,24 +310,6 @@ async def test_a_forged_cursor_is_a_400_not_a_500(client: aiohttp.ClientSession)
             await refused(answer, 400, "invalid_request")
 
 
-@pytest.fixture
-async def configured(
-    client: aiohttp.ClientSession, database: Database, account: CallerAccount
-) -> tuple[str, list[str]]:
-    """An active integration with two properties: its id, and those of the properties."""
-    made = await created(client, active=True)
-    ids = [uuid4(), uuid4()]
-    for property_id in ids:
-        await database.execute(
-            "INSERT INTO integration_properties (id, integration_id, property_id, enabled) "
-            "VALUES ($1, $2, $3, true)",
-            uuid4(),
-            UUID(made["id"]),
-            property_id,
-        )
-    return made["id"], [str(one) for one in ids]
-
-
 async def test_properties_are_listed_and_switched(
     client: aiohttp.ClientSession, configured: tuple[str, list[str]]
 ) -> None:
@@ -356,53 +336,6 @@ async def test_properties_are_listed_and_switched(
         assert await refused(answer, 400, "invalid_request") == {"timezone": "invalid_value"}
     async with client.put(f"{path}/{uuid4()}", json={"enabled": True}) as answer:
         await refused(answer, 404, "not_found")
-
-
-async def test_nothing_of_another_account_can_be_seen_or_touched(
-    client: aiohttp.ClientSession,
-    strange_client: aiohttp.ClientSession,
-    configured: tuple[str, list[str]],
-    database: Database,
-) -> None:
-    integration_id, _ = configured
-    one = f"{PATH}/{integration_id}"
-    async with client.get(f"{one}/properties") as answer:
-        configuration = (await answer.json())["results"][0]["id"]
-    before = await read(client, integration_id)
-    async with strange_client.get(PATH) as answer:
-        assert (await answer.json())["results"] == []
-    for method, path, body in (
-        ("GET", one, None),
-        ("PUT", one, {"name": "mine now"}),
-        ("PUT", one, {"credentials": credentials_of(a_vendor())}),
-        ("DELETE", one, None),
-        ("POST", f"{one}/data-access", None),
-        ("GET", f"{one}/data-access", None),
-        ("GET", f"{one}/rate-limits", None),
-        ("POST", f"{one}/manual-sync", {"models_to_sync": []}),
-        ("GET", f"{one}/properties", None),
-        ("PUT", f"{one}/properties/{configuration}", {"enabled": False}),
-    ):
-        async with strange_client.request(method, path, json=body) as answer:
-            told = await answer.text()
-            assert answer.status == 404, (method, path, told)
-        elsewhere = path.replace(integration_id, str(uuid4()))
-        async with strange_client.request(method, elsewhere, json=body) as answer:
-            # Another's and nobody's cannot be told apart.
-            assert (answer.status, await answer.text()) == (404, told)
-    mine = await created(strange_client)
-    async with strange_client.put(
-        f"{PATH}/{mine['id']}/properties/{configuration}", json={"enabled": False}
-    ) as answer:
-        await refused(answer, 404, "not_found")
-    async with strange_client.post(
-        PATH, json=body_of(based_on_integration_id=integration_id)
-    ) as answer:
-        await refused(answer, 400, "unknown_reference")
-    assert await read(client, integration_id) == before
-    assert await database.fetch_value(
-        "SELECT enabled FROM integration_properties WHERE id = $1", UUID(configuration)
-    )
 
 
 @pytest.mark.parametrize("integration_id", ["nobody", "%00", "..%2f", "{x}", "0" * 400])

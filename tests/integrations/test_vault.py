@@ -1,7 +1,6 @@
 """The vault: what is sealed opens only where it belongs, and nothing starts with the wrong key."""
 
 import base64
-import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,8 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.conftest import make_settings
 
 from frontdesk.application import open_services
+from frontdesk.database.pool import Database
 from frontdesk.ids import new_id
 from frontdesk.integrations.service import check_fingerprint
 from frontdesk.integrations.vault import (
@@ -21,15 +22,18 @@ from frontdesk.integrations.vault import (
     load_key,
     new_key,
 )
-from frontdesk.database.pool import Database
 from frontdesk.settings import Settings
 from frontdesk.vendors.registry import vendors
-from tests.conftest import make_settings
 
 KEY = b"0123456789abcdef0123456789abcdef"
 
 
-@given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), st.text(st.characters(exclude_categories=["Cs"]))))
+@given(
+    st.dictionaries(
+        st.text(st.characters(exclude_categories=["Cs"])),
+        st.text(st.characters(exclude_categories=["Cs"])),
+    )
+)
 def test_what_is_sealed_opens_again(credentials: dict[str, str]) -> None:
     vault = Vault(KEY)
     integration_id = new_id()
@@ -91,8 +95,8 @@ def test_the_first_start_makes_one_key_file_for_its_owner_only(tmp_path: Path) -
             pool.map(lambda _: load_key(settings, tmp_path / "data", embedded=True), range(8))
         )
     assert len(set(keys)) == 1
-    [file] = os.listdir(tmp_path / "data")
-    assert stat.S_IMODE((tmp_path / "data" / file).stat().st_mode) == 0o600
+    [file] = (tmp_path / "data").iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert load_key(settings, tmp_path / "data", embedded=True) == keys[0]
 
 
@@ -101,7 +105,7 @@ def test_without_a_key_an_external_database_is_refused_and_the_way_out_said(
 ) -> None:
     with pytest.raises(EncryptionKeyError, match="frontdesk keys new"):
         load_key(Settings.model_validate({}), tmp_path, embedded=False)
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_setting_goes_before_the_file(tmp_path: Path) -> None:

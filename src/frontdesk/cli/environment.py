@@ -58,7 +58,7 @@ def read_settings(data_dir: Path | None = None) -> Settings:
 
 
 def variable_name(field: str) -> str:
-    """The environment variable of a setting, by its field or by the alias that stands in an error."""
+    """The environment variable of a setting, by its field (or the alias that an error names)."""
     known = Settings.model_fields.get(field)
     if known is not None and isinstance(known.validation_alias, str):
         return known.validation_alias

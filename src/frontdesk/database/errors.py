@@ -35,6 +35,9 @@ _CODES = {
 # Refusals in the server's own words: these statements did not take effect.
 _DEFINITE_CODES = {"25006", "57014", "25P03", "57P03"}
 _DEFINITE_CLASSES = ("53",)
+# How the driver calls a pool's connection that was lost while nothing was under way on it: what
+# is tried on it afterwards never leaves.
+_GONE = "has been released back to the pool"
 
 
 class DatabaseUnavailable(Exception):  # noqa: N818 (it names a state, for callers to answer with)
@@ -84,14 +87,15 @@ def _is_away(error: BaseException) -> bool:
     if isinstance(error, asyncpg.InterfaceError):
         # Wrong arguments are InterfaceErrors as well; only the words tell these from a closed
         # connection, of which the driver has several.
-        return not isinstance(error, ValueError) and "clos" in str(error)
+        words = ("clos", _GONE)
+        return not isinstance(error, ValueError) and any(word in str(error) for word in words)
     return True
 
 
 def _is_definite(error: BaseException) -> bool:
     state = getattr(error, "sqlstate", None) or ""
     refused = state in _DEFINITE_CODES or state.startswith(_DEFINITE_CLASSES)
-    return refused or isinstance(error, _STALE)
+    return refused or isinstance(error, _STALE) or _GONE in str(error)
 
 
 def _describe(error: BaseException) -> str:

@@ -8,7 +8,7 @@ Maps no types of its own: json comes and goes as text.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol
 
 import asyncpg
@@ -280,7 +280,8 @@ async def _roll_back(connection: _PoolConnection) -> None:
 def _discard(connection: _PoolConnection) -> None:
     # It may look open for a while yet; or lead to a server that has become a standby, where a new
     # one finds the primary.
-    connection.terminate()
+    with suppress(asyncpg.InterfaceError):  # The driver has seen to it already.
+        connection.terminate()
 
 
 async def _no_reset(_connection: object) -> None:

@@ -13,7 +13,8 @@ from uuid import UUID
 import structlog
 
 from frontdesk.database.pool import DatabaseUnavailable
-from frontdesk.delivery.repository import DeliveryRepository
+from frontdesk.delivery.outcomes import Transition
+from frontdesk.delivery.repository import Claimed, DeliveryRepository
 
 log = structlog.get_logger(__name__)
 
@@ -78,3 +79,21 @@ class Finisher:
                 if not completion.moved.done():
                     completion.moved.set_result(completion.row["write_id"] in moved)
             return
+
+
+def completion(write: Claimed, transition: Transition, *, outcome: str) -> dict[str, Any]:
+    """A row for `finish_attempts`: which write, and what becomes of it."""
+    return {
+        "write_id": write.id,
+        "number": write.attempts,
+        "epoch": write.epoch,
+        "from_state": write.state,
+        "state": transition.state,
+        "ends": transition.ends,
+        "delay": transition.delay,
+        "failed": transition.failed,
+        "x_id": transition.x_id,
+        "resolution": transition.resolution,
+        "error": transition.error,
+        "outcome": outcome,
+    }

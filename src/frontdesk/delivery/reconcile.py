@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from frontdesk.delivery.finishing import Finisher
+from frontdesk.delivery.finishing import Finisher, completion
 from frontdesk.delivery.holding import Holding
 from frontdesk.delivery.matching import normalised
 from frontdesk.delivery.outcomes import Transition, after_send, backoff, delivered, uncertain
 from frontdesk.delivery.reading import Reader
 from frontdesk.delivery.repository import Claimed, DeliveryRepository
-from frontdesk.delivery.sending import Sender, completion
+from frontdesk.delivery.sending import Sender
 from frontdesk.vendors.contract import (
     FoundEvent,
     NoAnswer,

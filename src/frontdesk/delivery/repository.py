@@ -283,7 +283,7 @@ class DeliveryRepository:
         self, worker_id: UUID, asked: Sequence[Mapping[str, Any]], send_within: float
     ) -> tuple[list[Claimed], list[Exhausted]]:
         rows = await self._database.fetch(
-            _CLAIM, worker_id, orjson.dumps(list(asked)).decode(), send_within
+            _CLAIM, worker_id, orjson.dumps(list(asked), default=str).decode(), send_within
         )
         claimed: list[Claimed] = []
         exhausted: list[Exhausted] = []
@@ -312,7 +312,7 @@ class DeliveryRepository:
         return claimed, exhausted
 
     async def finish(self, worker_id: UUID, rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
-        moved = await self._database.fetch(_FINISH, worker_id, orjson.dumps(list(rows)).decode())
+        moved = await self._database.fetch(_FINISH, worker_id, orjson.dumps(list(rows), default=str).decode())
         return {row["id"] for row in moved}
 
     async def expire(self) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 from frontdesk.delivery import clock
 from frontdesk.delivery.budgets import Budgets
-from frontdesk.delivery.finishing import Finisher
+from frontdesk.delivery.finishing import Finisher, completion
 from frontdesk.delivery.holding import Holding
 from frontdesk.delivery.outcomes import NOT_SENT, Transition, after_send
 from frontdesk.delivery.reading import Reader
@@ -127,24 +127,6 @@ class Sender:
             await self._budgets.slow_down(
                 holding.integration, holding.declaration, plan.budget_key, seconds
             )
-
-
-def completion(write: Claimed, transition: Transition, *, outcome: str) -> dict[str, Any]:
-    """A row for `finish_attempts`: which write, and what becomes of it."""
-    return {
-        "write_id": write.id,
-        "number": write.attempts,
-        "epoch": write.epoch,
-        "from_state": write.state,
-        "state": transition.state,
-        "ends": transition.ends,
-        "delay": transition.delay,
-        "failed": transition.failed,
-        "x_id": transition.x_id,
-        "resolution": transition.resolution,
-        "error": transition.error,
-        "outcome": outcome,
-    }
 
 
 def _attempt_record(

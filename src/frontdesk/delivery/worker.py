@@ -17,13 +17,13 @@ from frontdesk.catalog.service import CatalogService
 from frontdesk.database.pool import Database, DatabaseUnavailable
 from frontdesk.delivery import clock
 from frontdesk.delivery.budgets import Budgets, ScopeGate, granted_life
-from frontdesk.delivery.finishing import Finisher
+from frontdesk.delivery.finishing import Finisher, completion
 from frontdesk.delivery.holding import Holding, Scope
 from frontdesk.delivery.outcomes import after_fault
 from frontdesk.delivery.reading import Reader, pause
 from frontdesk.delivery.reconcile import Reconciler
 from frontdesk.delivery.repository import Claimed, DeliveryRepository
-from frontdesk.delivery.sending import SEND_WITHIN_SECONDS, Sender, completion
+from frontdesk.delivery.sending import SEND_WITHIN_SECONDS, Sender
 from frontdesk.delivery.stopping import Stopping
 from frontdesk.delivery.syncing import Syncer
 from frontdesk.delivery.wire import Wire

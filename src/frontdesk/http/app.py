@@ -3,8 +3,6 @@
 `/docs` works without a network: its scripts are served from here.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from importlib.metadata import version
 from importlib.resources import files
 
@@ -43,18 +41,8 @@ def create_base_app(
     database: Database,
     doorkeeper: Doorkeeper,
     slow_down: bool,
-    on_stop: Callable[[], Awaitable[None]],
 ) -> FastAPI:
-    """The app without a feature. Features declare their paths without a trailing slash.
-
-    `on_stop` runs when the server stops taking requests.
-    """
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
-        await on_stop()
-
+    """The app without a feature. Features declare their paths without a trailing slash."""
     app = FastAPI(
         title="Frontdesk",
         version=version("frontdesk"),
@@ -64,7 +52,6 @@ def create_base_app(
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        lifespan=lifespan,
         exception_handlers={HTTPException: _told_outside, RequestValidationError: _told_outside},
     )
     app.openapi = documents(app)  # type: ignore[method-assign] # the framework's documented way

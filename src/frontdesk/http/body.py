@@ -44,6 +44,11 @@ async def read_body(request: Request, limit: int = BODY_LIMIT) -> bytes:
 
     Raises ApiError 413, 415.
     """
+    _check_media_type(request)
+    return await _read(request, limit)
+
+
+def _check_media_type(request: Request) -> None:
     headers = request.headers
     media_type = headers.get("content-type")
     if media_type is not None and not _is_json(media_type):
@@ -56,7 +61,10 @@ async def read_body(request: Request, limit: int = BODY_LIMIT) -> bytes:
             Code.UNSUPPORTED_MEDIA_TYPE,
             "A compressed body is not taken: send it without `Content-Encoding`.",
         )
-    declared = headers.get("content-length")
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    declared = request.headers.get("content-length")
     if declared is not None and declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
     # Nearly every body is one chunk; a chunked upload has no declared length, so it is counted.
@@ -111,10 +119,16 @@ async def read_model(request: Request, model: type[Model]) -> Model:
 
 
 async def refuse_body(request: Request) -> None:
-    """For a POST that takes no body: an empty one or an empty object passes."""
-    body = await read_body(request)
-    if body.strip() and parse_json(body) != {}:
-        raise _malformed("This operation takes no body.")
+    """For a POST that takes no body: an empty one or an empty object passes.
+
+    Raises ApiError 400, 413, 415.
+    """
+    body = await _read(request, BODY_LIMIT)
+    if body.strip():
+        # Only now: clients name some media type for no body at all.
+        _check_media_type(request)
+        if parse_json(body) != {}:
+            raise _malformed("This operation takes no body.")
 
 
 def _is_json(media_type: str) -> bool:

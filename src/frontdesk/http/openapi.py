@@ -17,6 +17,12 @@ from starlette.routing import Route
 
 from frontdesk.errors import Code
 from frontdesk.http.paging import DEFAULT_LIMIT, GREATEST_LIMIT, LARGEST_OFFSET
+from frontdesk.http.shared_schemas import (
+    HEADERS,
+    LIMIT_HEADERS,
+    RETRY_HEADER,
+    SHARED_SCHEMAS,
+)
 
 _METHODS = ("get", "put", "post", "delete", "patch", "head")
 
@@ -43,97 +49,8 @@ _ALWAYS = (
     Code.INTERNAL,
     Code.UNAVAILABLE,
 )
-_WITH_BODY = (Code.INVALID_REQUEST, Code.TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE)
-
-ERROR_SCHEMA: dict[str, Any] = {
-    "title": "Error",
-    "type": "object",
-    "required": ["error"],
-    "additionalProperties": False,
-    "properties": {
-        "error": {
-            "type": "object",
-            "required": ["code", "message", "details"],
-            "additionalProperties": False,
-            "properties": {
-                "code": {
-                    "type": "string",
-                    "enum": [code.word for code in Code],
-                    "description": "Stable; made to be compared.",
-                },
-                "message": {"type": "string", "description": "A sentence to act on."},
-                "details": {
-                    "type": "object",
-                    "properties": {
-                        "issues": {
-                            "type": "array",
-                            "items": {"$ref": "#/components/schemas/Issue"},
-                            "description": "Every problem found.",
-                        },
-                        "outcome": {"type": "string", "enum": ["not_accepted", "unknown"]},
-                        "job_id": {"type": "string"},
-                        "request_id": {"type": "string"},
-                    },
-                },
-            },
-        }
-    },
-}
-ISSUE_SCHEMA: dict[str, Any] = {
-    "title": "Issue",
-    "type": "object",
-    "required": ["code", "path", "message"],
-    "additionalProperties": False,
-    "properties": {
-        "code": {"type": "string", "examples": ["required", "unknown_field", "wrong_type"]},
-        "path": {
-            "type": "array",
-            "items": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
-            "examples": [["notes"]],
-        },
-        "message": {"type": "string"},
-        "expected": {"type": "string"},
-        "received": {"type": "string"},
-        "last_seen": {"type": "string", "format": "date-time"},
-    },
-}
-META_SCHEMA: dict[str, Any] = {
-    "title": "ListMeta",
-    "type": "object",
-    "required": ["offset", "limit", "orderBy", "hasMore", "total", "nextCursor"],
-    "properties": {
-        "offset": {"type": "integer", "minimum": 0},
-        "limit": {"type": "integer", "minimum": 1, "maximum": GREATEST_LIMIT},
-        "orderBy": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["field", "direction"],
-                "properties": {
-                    "field": {"type": "string"},
-                    "direction": {"type": "string", "enum": ["asc", "desc"]},
-                },
-            },
-        },
-        "hasMore": {"type": "boolean"},
-        "total": {"type": ["integer", "null"], "description": "Exact up to 10,000, else null."},
-        "nextCursor": {"type": ["string", "null"], "description": "Null on the last page."},
-    },
-}
-_SCHEMAS = {"Error": ERROR_SCHEMA, "Issue": ISSUE_SCHEMA, "ListMeta": META_SCHEMA}
-
-_HEADERS: dict[str, Any] = {
-    "x-request-id": {"schema": {"type": "string"}, "description": "Names this request in the logs."}
-}
-_LIMIT_HEADERS: dict[str, Any] = {
-    "x-ratelimit-limit": {"schema": {"type": "integer"}, "description": "Requests a minute."},
-    "x-ratelimit-remaining": {"schema": {"type": "integer"}, "description": "Left of them."},
-    "x-ratelimit-reset": {
-        "schema": {"type": "integer"},
-        "description": "Seconds until the minute ends.",
-    },
-}
-_RETRY_HEADER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
+BODY_REFUSALS = (Code.INVALID_REQUEST, Code.TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE)
+"""What a body may be refused for; also where there should be none (`body.refuse_body`)."""
 
 
 def responses(
@@ -145,7 +62,7 @@ def responses(
     request body may be refused for.
     """
     by_status: dict[int, list[Code]] = {}
-    wanted = [*codes, *(_WITH_BODY if body else ())]
+    wanted = [*codes, *(BODY_REFUSALS if body else ())]
     wanted += _ALWAYS if protected else (Code.INTERNAL, Code.UNAVAILABLE)
     for code in sorted(dict.fromkeys(wanted), key=lambda code: code.status):
         by_status.setdefault(code.status, []).append(code)
@@ -339,7 +256,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     schemas = components.setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    schemas.update(_SCHEMAS)
+    schemas.update(SHARED_SCHEMAS)
     components["securitySchemes"] = {
         "bearer": {
             "type": "http",
@@ -370,11 +287,11 @@ def _complete(found: dict[str, Any], *, protected: bool) -> None:
         del answers["422"]
     for status, response in answers.items():
         headers = response.setdefault("headers", {})
-        headers.update(_HEADERS)
+        headers.update(HEADERS)
         if protected and status != "401":
-            headers.update(_LIMIT_HEADERS)
+            headers.update(LIMIT_HEADERS)
         if status in ("429", "503"):
-            headers.update(_RETRY_HEADER)
+            headers.update(RETRY_HEADER)
     found["responses"] = dict(sorted(answers.items()))
 
 

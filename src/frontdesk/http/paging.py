@@ -10,7 +10,7 @@ import binascii
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import orjson
@@ -223,8 +223,9 @@ def parse_moment(text: str) -> datetime | None:
         at = -6 if text[-6] == " " else -5
         text = f"{text[:at]}+{text[at + 1 :]}"
     try:
-        return datetime.fromisoformat(text)
-    except ValueError:
+        # In UTC, so that a moment which no database column can hold is refused here.
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
 
 

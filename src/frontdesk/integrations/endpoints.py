@@ -13,7 +13,7 @@ from frontdesk.errors import Code
 from frontdesk.http.answers import json_answer
 from frontdesk.http.body import read_model, refuse_body
 from frontdesk.http.caller import Caller, caller_with
-from frontdesk.http.openapi import list_of, list_parameters, one_of, operation
+from frontdesk.http.openapi import BODY_REFUSALS, list_of, list_parameters, one_of, operation
 from frontdesk.http.paging import KINDS, Kind, Scalar, list_query, page_answer
 from frontdesk.ids import parse_id
 from frontdesk.integrations.schemas import (
@@ -66,7 +66,11 @@ _EXAMPLE = {
     "",
     summary="Create an integration",
     **operation(
-        "createIntegration", IntegrationResult, body=IntegrationCreate, body_example=_EXAMPLE
+        "createIntegration",
+        IntegrationResult,
+        Code.UNKNOWN_REFERENCE,
+        body=IntegrationCreate,
+        body_example=_EXAMPLE,
     ),
 )
 async def create(request: Request, caller: Writer) -> Response:
@@ -137,7 +141,14 @@ async def archive(request: Request, integration_id: str, caller: Writer) -> Resp
 @router.post(
     "/{integration_id}/data-access",
     summary="Check what the credentials may read; nothing is written",
-    **operation("checkDataAccess", BeganDataAccessResult, Code.NOT_FOUND, Code.CONFLICT),
+    **operation(
+        "checkDataAccess",
+        BeganDataAccessResult,
+        Code.NOT_FOUND,
+        Code.CONFLICT,
+        Code.NOT_SUPPORTED,
+        *BODY_REFUSALS,
+    ),
 )
 async def begin_data_access(request: Request, integration_id: str, caller: Writer) -> Response:
     await refuse_body(request)
@@ -181,6 +192,8 @@ async def rate_limits(request: Request, integration_id: str, caller: Reader) -> 
         SuccessResult,
         Code.NOT_FOUND,
         Code.CONFLICT,
+        Code.NOT_SUPPORTED,
+        Code.UNKNOWN_REFERENCE,
         body=ManualSync,
         body_example={"models_to_sync": ["residents"]},
     ),

@@ -255,6 +255,10 @@ class ApiLimit(BaseModel):
     windows: list[dict[str, Any]] = Field(
         description="The windows as they are: requests, seconds, what is left."
     )
+    blocked_until: str | None = Field(
+        json_schema_extra={"format": "date-time"},
+        description="The PMS asked for a pause until then.",
+    )
 
 
 class RateLimits(BaseModel):
@@ -263,7 +267,9 @@ class RateLimits(BaseModel):
     integration_id: str
     updated_at: str | None = Field(json_schema_extra={"format": "date-time"})
     api_ratelimits: list[ApiLimit]
+    max_job_concurrency: int
     queue_depth: int = Field(description="Writes that wait.")
+    oldest_waiting_since: str | None = Field(json_schema_extra={"format": "date-time"})
     expected_start: str | None = Field(
         json_schema_extra={"format": "date-time"},
         description="When a write accepted now may be sent; null: it cannot be told.",

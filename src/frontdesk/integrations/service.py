@@ -5,11 +5,8 @@ only inside an `Integration`, whose `repr` hides them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any
 from uuid import UUID
-from zoneinfo import available_timezones
 
 import orjson
 import structlog
@@ -19,92 +16,34 @@ from frontdesk.errors import ApiError, Code, Problem, invalid, not_found
 from frontdesk.http.paging import ListQuery
 from frontdesk.ids import new_id, parse_id
 from frontdesk.integrations.addresses import AllowedAddresses, BaseUrl, BaseUrlError, check_base_url
+from frontdesk.integrations.checks import (
+    compare,
+    frequency_problems,
+    sent,
+    unknown_source,
+    unknown_vendor,
+    zone_problems,
+)
 from frontdesk.integrations.credentials import check_credentials, given
+from frontdesk.integrations.integration import Integration
+from frontdesk.integrations.neighbours import Catalog, Deliveries, Writes
 from frontdesk.integrations.repository import CHANGEABLE, SETTINGS, IntegrationRepository
 from frontdesk.integrations.schemas import (
     IntegrationCreate,
-    IntegrationSettings,
     IntegrationUpdate,
     ManualSync,
     PropertyChange,
 )
-from frontdesk.integrations.vault import KeyMismatch, UnreadableError, Vault
+from frontdesk.integrations.vault import UnreadableError, Vault
 from frontdesk.remembered import Remembered
 from frontdesk.vendors.declaration import Declaration
 from frontdesk.vendors.registry import vendors
 
+__all__ = ["Integration", "IntegrationService", "check_fingerprint", "data_access_of"]
+
 _log = structlog.get_logger(__name__)
 
 _REMEMBERED_SECONDS = 0.5
-
-Cadence = Literal["SECOND", "MINUTE", "HOUR", "DAY"]
-
-
-@dataclass(frozen=True, slots=True)
-class Integration:
-    """An integration as workers and the intake need it. `base_url` has no trailing slash."""
-
-    id: UUID
-    account_id: UUID
-    vendor: str
-    name: str
-    active: bool
-    is_archived: bool
-    base_url: str
-    credentials: Mapping[str, Any] = field(repr=False)
-    credentials_version: int
-    budget_scope: str
-    max_request_frequency: int | None
-    max_request_cadence: Cadence | None
-    max_job_concurrency: int
-    sync_frequency: int
-    sync_cadence: Cadence
-    new_properties_are_enabled: bool
-    on_uncertain: Literal["hold", "resend"]
-    mark_notes: bool
-    write_expiry_hours: int
-    allow_email_send: bool
-    timezone: str | None
-    last_completed_sync: datetime | None
-    updated_at: datetime
-
-
-class Deliveries(Protocol):
-    """What integrations need of delivery."""
-
-    async def budget_status(self, integration_id: UUID) -> dict[str, Any]:
-        """`{updated_at, api_ratelimits, queue_depth, expected_start}` of the contract's shape."""
-        ...
-
-    async def probe_at_once(self, integration_id: UUID) -> None:
-        """Let the next call go out, whatever held it back: the credentials are new."""
-        ...
-
-
-class Writes(Protocol):
-    """What integrations need of writes."""
-
-    async def cancel_waiting(self, integration_id: UUID) -> int:
-        """Cancel every write of the integration that is not out; how many."""
-        ...
-
-
-class Catalog(Protocol):
-    """What integrations need of the catalog."""
-
-    async def manual_sync(
-        self,
-        account_id: UUID,
-        integration_id: UUID,
-        models: Sequence[str],
-        resident_ids: Sequence[UUID],
-    ) -> None:
-        """Read these models (none named: all) and these residents as soon as possible."""
-        ...
-
-    async def begin_data_access(self, account_id: UUID, integration_id: UUID) -> None:
-        """Let the worker check what the credentials may read."""
-        ...
 
 
 class IntegrationService:
@@ -154,15 +93,15 @@ class IntegrationService:
         """A new integration. Raises ApiError 400 with every problem of the body."""
         vendor = vendors().get(body.integration_vendor)
         if vendor is None:
-            raise invalid([_unknown_vendor(), *_zone_problems(body.timezone)])
+            raise invalid([unknown_vendor(), *zone_problems(body.timezone)])
         declaration = vendor.declaration
         problems = check_credentials(declaration, body.credentials)
-        problems += _zone_problems(body.timezone)
+        problems += zone_problems(body.timezone)
         based_on: Mapping[str, Any] | Record = {}
         if body.based_on_integration_id is not None:
             source = await self._source(account_id, body.based_on_integration_id)
             if source is None:
-                problems.append(_unknown_source())
+                problems.append(unknown_source())
             else:
                 based_on = source
         base_url = await self._base_url(body.base_url, declaration, problems)
@@ -171,9 +110,9 @@ class IntegrationService:
         }
         if base_url.sandbox:
             settings["allow_email_send"] = False
-        settings |= _sent(body, SETTINGS)
+        settings |= sent(body, SETTINGS)
         settings.setdefault("max_job_concurrency", declaration.max_job_concurrency)
-        problems += _frequency_problems(settings)
+        problems += frequency_problems(settings)
         if problems:
             raise invalid(problems)
         integration_id = new_id()
@@ -201,8 +140,8 @@ class IntegrationService:
             raise ApiError(
                 Code.CONFLICT, f"This version of Frontdesk does not know {current['vendor']}."
             )
-        problems = _zone_problems(body.timezone)
-        changes = _sent(body, CHANGEABLE)
+        problems = zone_problems(body.timezone)
+        changes = sent(body, CHANGEABLE)
         if body.credentials is not None:
             problems += check_credentials(vendor.declaration, body.credentials)
         if body.base_url is not None:
@@ -278,7 +217,7 @@ class IntegrationService:
         body: PropertyChange,
     ) -> Record:
         """Switch a property on or off, or set its zone. Raises ApiError 400, 404."""
-        if problems := _zone_problems(body.timezone):
+        if problems := zone_problems(body.timezone):
             raise invalid(problems)
         row = await self.one(account_id, integration_id)
         changed = None
@@ -328,7 +267,7 @@ class IntegrationService:
 
         Raises KeyMismatch.
         """
-        _compare(await self._repository.keep_fingerprint(self._vault.fingerprint), self._vault)
+        compare(await self._repository.keep_fingerprint(self._vault.fingerprint), self._vault)
 
     # --- inside -------------------------------------------------------------------------------
 
@@ -399,7 +338,7 @@ class IntegrationService:
             raise not_found("integration")
         if row["is_archived"]:
             raise ApiError(Code.CONFLICT, "This integration is archived; it cannot be changed.")
-        problems += _frequency_problems({**row, **changes})
+        problems += frequency_problems({**row, **changes})
         if problems:
             raise invalid(problems)
         if body.credentials is not None:
@@ -418,58 +357,3 @@ def data_access_of(row: Record) -> dict[str, Any]:
     """The stored result of the last data-access check, by model."""
     stored: dict[str, Any] = orjson.loads(row["data_access"])
     return stored
-
-
-def _compare(known: Sequence[str], vault: Vault) -> None:
-    if vault.fingerprint not in known:
-        raise KeyMismatch(
-            "The encryption key is not the one that this database's credentials are stored with "
-            f"(its fingerprint is {vault.fingerprint}, the database knows {', '.join(known)}). "
-            "Start with the key that was used before: FRONTDESK_ENCRYPTION_KEY, "
-            "FRONTDESK_ENCRYPTION_KEY_FILE, or the key file in the data directory."
-        )
-
-
-def _sent(body: IntegrationSettings, names: Sequence[str]) -> dict[str, Any]:
-    """The fields that the body gives a value to."""
-    return {name: value for name in names if (value := getattr(body, name, None)) is not None}
-
-
-def _zone_problems(timezone: str | None) -> list[Problem]:
-    if timezone is None or timezone in available_timezones():
-        return []
-    return [
-        Problem(
-            "invalid_value",
-            ("timezone",),
-            "timezone must be an IANA zone, such as America/Chicago.",
-            expected="IANA zone",
-        )
-    ]
-
-
-def _frequency_problems(settings: Mapping[str, Any]) -> list[Problem]:
-    """A frequency means nothing without its cadence, nor the other way round."""
-    names = ("max_request_frequency", "max_request_cadence")
-    missing = [name for name in names if settings.get(name) is None]
-    if len(missing) != 1:
-        return []
-    other = next(name for name in names if name not in missing)
-    return [Problem("required", (missing[0],), f"{missing[0]} is required with {other}.")]
-
-
-def _unknown_vendor() -> Problem:
-    return Problem(
-        "invalid_value",
-        ("integration_vendor",),
-        f"integration_vendor must be one of: {', '.join(vendors())}.",
-        expected=", ".join(vendors()),
-    )
-
-
-def _unknown_source() -> Problem:
-    return Problem(
-        "unknown_reference",
-        ("based_on_integration_id",),
-        "based_on_integration_id is no integration of this account.",
-    )

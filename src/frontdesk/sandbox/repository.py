@@ -74,7 +74,7 @@ class Repository:
     """The open file. Only one process may hold it: what it caches would be wrong otherwise."""
 
     def __init__(self, path: Path) -> None:
-        self._connection = sqlite3.connect(path, isolation_level=None, timeout=5.0)
+        self._connection = sqlite3.connect(path, isolation_level=None, timeout=3.0)
         try:
             self._open(path)
         except BaseException:

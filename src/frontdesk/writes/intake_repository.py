@@ -29,7 +29,7 @@ WHERE account_id = $1 AND key = $2 AND created_at >= clock_timestamp() - interva
 
 async def accept(database: Database, rows: Sequence[dict[str, Any]]) -> dict[UUID, Taken]:
     """Commit these writes; what comes back was not accepted, because its key is taken."""
-    refused = await database.fetch(_ACCEPT, orjson.dumps(list(rows)).decode())
+    refused = await database.fetch(_ACCEPT, orjson.dumps(list(rows), default=str).decode())
     return {
         row["refused_id"]: Taken(
             row["refused_id"], row["taken_by"], row["fingerprint"], orjson.loads(row["answer"])

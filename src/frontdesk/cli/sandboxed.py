@@ -1,0 +1,202 @@
+"""What `serve --sandbox` sets up: an account without limit, a token, an integration per vendor.
+
+Everything but account and token goes over HTTP, as any caller would do it, so that the set-up is
+itself a check. What is there from an earlier start is used again. It names no vendor: the sandbox
+says which it has.
+"""
+
+import asyncio
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from rich.progress import Progress, TaskID
+
+from frontdesk.accounts.service import AccountService
+from frontdesk.cli.failure import CommandFailed
+
+TOKEN_FILE = "sandbox.token"  # noqa: S105 (a file's name)
+SYNC_PATIENCE = 300.0
+_NAME = "sandbox"
+_LOOK_SECONDS = 0.1
+_READS = "/v1/admin/logs/jobs/"
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a caller of a sandboxed Frontdesk needs to know."""
+
+    token: str = field(repr=False)
+    integrations: Mapping[str, str]
+
+
+async def token_of(accounts: AccountService, data_dir: Path) -> str:
+    """The token in the data directory's file if it still counts, else a new one, stored there.
+
+    The file is 0600 and appears whole or not at all.
+    """
+    path = data_dir / TOKEN_FILE
+    kept = path.read_text().strip() if path.exists() else ""
+    if kept and await accounts.authenticate(kept) is not None:
+        return kept
+    known = [account for account in await accounts.accounts() if account.name == _NAME]
+    account = known[0] if known else await accounts.create_account(_NAME, None)
+    made = await accounts.create_token(account.id, _NAME)
+    write_whole(path, made.secret + "\n")
+    return made.secret
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a private file so that a reader sees all of it or none."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+async def set_up(url: str, sandbox_url: str, token: str, progress: Progress) -> Surroundings:
+    """One active integration per vendor of the sandbox, each with its catalog read.
+
+    Raises CommandFailed where the API or the sandbox refuses.
+    """
+    headers = {"Authorization": f"Bearer {token}"}
+    async with aiohttp.ClientSession(headers=headers) as session:
+        vendors = (await _asked(session, "GET", f"{sandbox_url}/_sandbox"))["vendors"]
+        known = await _integrations(session, url)
+        integrations: dict[str, str] = {}
+        for vendor, offered in vendors.items():
+            integrations[vendor] = await _integration(session, url, vendor, offered, known)
+        await asyncio.gather(
+            *(
+                _synced(session, url, integration_id, progress, progress.add_task(vendor))
+                for vendor, integration_id in integrations.items()
+            )
+        )
+    return Surroundings(token, integrations)
+
+
+async def _integrations(session: aiohttp.ClientSession, url: str) -> dict[str, dict[str, Any]]:
+    """The integrations that an earlier start made, by vendor."""
+    listed = await _asked(
+        session, "GET", f"{url}/v1/admin/integrations/?limit=250&is_archived=false"
+    )
+    return {
+        record["vendor"]: record
+        for record in listed["results"]
+        if record["name"] == _name_of(record["vendor"])
+    }
+
+
+async def _integration(
+    session: aiohttp.ClientSession,
+    url: str,
+    vendor: str,
+    offered: Mapping[str, Any],
+    known: Mapping[str, Mapping[str, Any]],
+) -> str:
+    settings = {
+        "base_url": offered["base_url"],
+        "active": True,
+        "allow_email_send": False,
+        "credentials": offered["credentials"],
+    }
+    if vendor not in known:
+        made = await _asked(
+            session,
+            "POST",
+            f"{url}/v1/admin/integrations/",
+            {"integration_vendor": vendor, "name": _name_of(vendor), **settings},
+        )
+        return str(made["result"]["id"])
+    record = known[vendor]
+    # A sandbox that got another port is the same world at another address.
+    if record.get("base_url") != offered["base_url"]:
+        del settings["active"]
+        await _asked(session, "PUT", f"{url}/v1/admin/integrations/{record['id']}", settings)
+    return str(record["id"])
+
+
+async def _synced(
+    session: aiohttp.ClientSession,
+    url: str,
+    integration_id: str,
+    progress: Progress,
+    task: TaskID,
+) -> None:
+    """Wait until the catalog was read once; the bar counts the models that are done."""
+    try:
+        async with asyncio.timeout(SYNC_PATIENCE):
+            while True:
+                answer = await _asked(
+                    session, "GET", f"{url}/v1/admin/integrations/{integration_id}"
+                )
+                record = answer["results"]
+                if record["last_completed_sync"] is not None:
+                    return
+                if record["can_authenticate"] is False:
+                    raise CommandFailed(f"{record['vendor']} refuses the sandbox's credentials.")
+                done, total = await _steps(session, url, integration_id)
+                progress.update(
+                    task,
+                    description=f"Reading the catalog of {record['vendor']}",
+                    completed=done,
+                    total=total or None,
+                )
+                await asyncio.sleep(_LOOK_SECONDS)
+    except TimeoutError:
+        raise CommandFailed(
+            f"The first sync of integration {integration_id} did not end within "
+            f"{SYNC_PATIENCE:.0f} s; the log says what it waits for."
+        ) from None
+
+
+async def _steps(session: aiohttp.ClientSession, url: str, integration_id: str) -> tuple[int, int]:
+    jobs = await _asked(session, "GET", f"{url}{_READS}?integration_id={integration_id}&limit=100")
+    steps = [job for job in _logs(jobs) if str(job["job_type"]).startswith("sync_")]
+    return sum(job["status"] == "SUCCESS" for job in steps), len(steps)
+
+
+def _logs(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    results = answer["results"]
+    found: list[dict[str, Any]] = results["logs"] if isinstance(results, dict) else results
+    return found
+
+
+async def _asked(
+    session: aiohttp.ClientSession, method: str, url: str, body: object | None = None
+) -> dict[str, Any]:
+    """One JSON request. Raises CommandFailed with the other side's own words."""
+    content = None if body is None else json.dumps(body)
+    try:
+        async with session.request(
+            method,
+            url,
+            data=content,
+            headers={} if body is None else {"Content-Type": "application/json"},
+            allow_redirects=False,
+        ) as answer:
+            text = await answer.text()
+            status = answer.status
+    except (aiohttp.ClientError, OSError) as error:
+        raise CommandFailed(f"{method} {url} got no answer: {error}") from error
+    if status != 200:
+        # Never the request: it holds credentials.
+        raise CommandFailed(f"{method} {url} was answered with {status}: {text[:500]}")
+    answered: dict[str, Any] = json.loads(text)
+    return answered
+
+
+def _name_of(vendor: str) -> str:
+    return f"{vendor} {_NAME}"

@@ -1,0 +1,155 @@
+"""The pure rules of delivery: matching, outcomes, circuits."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from frontdesk.delivery.circuit import FAILURES_TO_OPEN, Circuit
+from frontdesk.delivery.matching import Known, earliest_stamp, find, matches
+from frontdesk.delivery.outcomes import LONGEST_BACKOFF_SECONDS, after_send, backoff, uncertain
+from frontdesk.vendors.contract import FoundEvent, Outcome, OutcomeKind, Trace
+from frontdesk.vendors.declaration import CredentialKey, Declaration, RecordId
+
+NOON = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
+TRACE = Trace("r1", {}, "Called  about\nthe dryer", "8", (NOON,))
+NOTHING = Known(tied=(), not_stamped_before=None)
+DECLARATION = Declaration(
+    vendor="ANY",
+    name="Any",
+    credentials=(CredentialKey("key"),),
+    base_url="https://pms.invalid",
+    hosts=(),
+    reads=frozenset(),
+)
+
+
+def record(x_id: str = "1", **changes: Any) -> FoundEvent:
+    values: dict[str, Any] = {
+        "x_id": x_id,
+        "x_resident_id": "r1",
+        "text": "Called about the dryer",
+        "x_type_id": "8",
+        "instants": (NOON,),
+    }
+    return FoundEvent(**{**values, **changes})
+
+
+def test_white_space_is_no_difference() -> None:
+    assert matches(TRACE, record(text=" Called about the dryer\n"))
+
+
+@pytest.mark.parametrize(
+    "difference",
+    [
+        {"x_resident_id": "r2"},
+        {"text": "Called about the drier"},
+        {"x_type_id": "9"},
+        {"instants": (NOON + timedelta(seconds=1),)},
+    ],
+)
+def test_another_resident_text_type_or_time_is_another_record(difference: dict[str, Any]) -> None:
+    assert not matches(TRACE, record(**difference))
+
+
+def test_either_instant_of_a_doubled_hour_matches() -> None:
+    hour = timedelta(hours=1)
+    assert matches(TRACE, record(instants=(NOON - hour, NOON)))
+
+
+def test_a_record_of_another_write_or_from_before_is_not_ours() -> None:
+    assert find(TRACE, [record("1")], Known(tied={"1"}, not_stamped_before=None)) is None
+
+
+def test_a_stamp_older_than_the_first_attempt_minus_skew_is_not_ours() -> None:
+    limit = earliest_stamp(NOON, 5.0)
+    known = Known(tied=(), not_stamped_before=limit)
+    old = record("1", stamped_at=limit - timedelta(seconds=1))
+    new = record("2", stamped_at=limit)
+    assert find(TRACE, [old, new], known) == new
+
+
+def test_a_staff_members_twin_is_told_by_its_author() -> None:
+    known = Known(tied=(), not_stamped_before=None, author="api")
+    twin, ours = record("1", author="staff"), record("2", author="api")
+    assert find(TRACE, [twin, ours], known) == ours
+    assert find(TRACE, [twin], known) is None
+
+
+@given(records=st.integers(0, 6), twins=st.integers(0, 6))
+def test_n_intended_twins_need_n_records(records: int, twins: int) -> None:
+    known = Known(tied=(), not_stamped_before=None, twins=twins)
+    found = find(TRACE, [record(str(n)) for n in range(records)], known)
+    assert (found is not None) == (records > twins)
+
+
+def test_a_list_row_that_comes_twice_is_one_record() -> None:
+    assert find(TRACE, [record("1"), record("1")], Known((), None, twins=1)) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "ends"),
+    [
+        (OutcomeKind.DELIVERED, "succeeded", True),
+        (OutcomeKind.REJECTED, "failed", True),
+        (OutcomeKind.NOT_NOW, "retrying", False),
+        (OutcomeKind.UNAUTHORISED, "retrying", False),
+        (OutcomeKind.UNKNOWN, "reconciling", False),
+    ],
+)
+def test_each_outcome_has_one_consequence(kind: OutcomeKind, state: str, ends: bool) -> None:
+    transition = after_send(Outcome(kind), DECLARATION, 0)
+    assert (transition.state, transition.ends) == (state, ends)
+
+
+def test_a_throttle_uses_up_no_attempt_and_waits_as_upstream_says() -> None:
+    outcome = Outcome(OutcomeKind.NOT_NOW, throttled=True, retry_after=7.0)
+    transition = after_send(outcome, DECLARATION, 3)
+    assert (transition.failed, transition.delay) == (False, 7.0)
+
+
+def test_an_answer_without_an_id_succeeds_with_its_id_pending() -> None:
+    values = {name: getattr(DECLARATION, name) for name in Declaration.__dataclass_fields__}
+    read_back = Declaration(**{**values, "record_id": RecordId.READ_BACK})
+    transition = after_send(Outcome(OutcomeKind.DELIVERED), read_back, 0)
+    assert (transition.state, transition.resolution) == ("succeeded", "pending")
+
+
+def test_what_cannot_be_asked_is_held_or_sent_again_as_its_owner_chose() -> None:
+    held = uncertain("hold", "why")
+    assert (held.state, held.ends) == ("uncertain", True)
+    assert held.error is not None
+    assert held.error["code"] == "outcome_unknown"
+    assert uncertain("resend", "why").state == "retrying"
+
+
+@given(failures=st.integers(0, 1000))
+def test_a_backoff_is_bounded(failures: int) -> None:
+    assert 0 <= backoff(failures, None) <= LONGEST_BACKOFF_SECONDS
+
+
+def test_a_circuit_opens_after_failures_in_a_row_probes_and_closes_by_itself() -> None:
+    circuit = Circuit()
+    openings = [circuit.no_answer("m") for _ in range(FAILURES_TO_OPEN)]
+    assert openings[:-1] == [None] * (FAILURES_TO_OPEN - 1)
+    assert openings[-1] is not None
+    assert circuit.probing
+    assert circuit.no_answer("m") is not None
+    assert circuit.answered()
+    assert not circuit.probing
+    assert not circuit.answered()
+
+
+def test_an_answer_in_between_keeps_the_circuit_closed() -> None:
+    circuit = Circuit()
+    for _ in range(20):
+        assert circuit.no_answer("m") is None
+        circuit.answered()
+
+
+def test_refused_credentials_stop_everything_at_once() -> None:
+    opening = Circuit().unauthorised("m")
+    assert opening.reason == "authentication"
+    assert opening.seconds > 1
