@@ -180,6 +180,7 @@ async def test_run_directory_that_somebody_else_made_is_refused(data_dir: Path) 
     run_dir.chmod(0o755)
     with pytest.raises(EmbeddedServerError, match=f"{run_dir} should be a directory"):
         await attach_or_start(data_dir)
+    assert mode(run_dir) == 0o755
 
 
 async def test_link_in_place_of_the_run_directory_is_refused(data_dir: Path) -> None:

@@ -102,7 +102,7 @@ class Resolved:
 
 @dataclass(frozen=True, slots=True)
 class KnownEvent:
-    """An event of the cache. `x_id` is None until the PMS's id of it is known; `data` its fields."""
+    """An event of the cache. `x_id` is None until the PMS's id is known; `data`: its fields."""
 
     id: UUID
     integration_id: UUID

@@ -1,8 +1,9 @@
 """The session that a read job works through, and what is kept of it for the logs.
 
 Passes every call on unchanged and remembers the last exchange, so that a failed read can be shown
-with the request and the answer that it failed on, secrets masked. Paces and counts nothing: that is
-the session's that it wraps.
+with the request and the answer that it failed on, secrets masked. Tells the properties as the
+catalog has them at this very step: in a first sync they come with the step before. Paces and counts
+nothing: that is done by the session that it wraps.
 """
 
 from collections.abc import Sequence
@@ -18,8 +19,11 @@ _LONGEST_BODY = 16_384
 class RememberingSession:
     """A `Session` that remembers its last exchange."""
 
-    def __init__(self, session: Session, declaration: Declaration) -> None:
+    def __init__(
+        self, session: Session, declaration: Declaration, x_property_ids: Sequence[str]
+    ) -> None:
         self._session = session
+        self._x_property_ids = tuple(x_property_ids)
         self._secrets = declaration.secrets_of(session.access.credentials)
         self._request: Request | None = None
         self._answer: Answer | None = None
@@ -31,8 +35,8 @@ class RememberingSession:
 
     @property
     def x_property_ids(self) -> Sequence[str]:
-        """As the wrapped session's."""
-        return self._session.x_property_ids
+        """PMS ids of the properties that take part."""
+        return self._x_property_ids
 
     async def call(self, request: Request) -> Answer:
         """As the wrapped session's."""

@@ -6,6 +6,8 @@ to a record that is not here yet leaves the row `unresolved`, and is looked at a
 that table arrive.
 """
 
+# ruff: noqa: S608 — names put into SQL are constants of the code; values are arguments
+
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -33,17 +35,18 @@ _STORE_FOUND_EVENTS = """
 INSERT INTO events AS kept (
     id, account_id, integration_id, vendor, x_id, x_property_id, property_id, resident_id, data,
     extra, stamped_at, author)
-SELECT r.id, $1, $2, $3, r.x_id, coalesce(r.x_property_id, resident.x_property_id),
-    coalesce(p.id, resident.property_id), resident.id,
+SELECT r.id, resident.account_id, $1, resident.vendor, r.x_id,
+    coalesce(r.x_property_id, resident.x_property_id), coalesce(p.id, resident.property_id),
+    resident.id,
     r.data || jsonb_build_object('event_type_id', t.id),
     jsonb_build_object('found', r.data || jsonb_build_object('event_type_id', t.id)),
     r.stamped_at, r.author
-FROM jsonb_to_recordset($4::jsonb) AS r(
+FROM jsonb_to_recordset($3::jsonb) AS r(
     id uuid, x_id text, x_property_id text, x_type_id text, data jsonb, stamped_at timestamptz,
     author text)
-JOIN residents AS resident ON resident.id = $5 AND resident.integration_id = $2
-LEFT JOIN properties AS p ON p.integration_id = $2 AND p.x_id = r.x_property_id
-LEFT JOIN event_types AS t ON t.integration_id = $2 AND t.x_id = r.x_type_id
+JOIN residents AS resident ON resident.id = $2 AND resident.integration_id = $1
+LEFT JOIN properties AS p ON p.integration_id = $1 AND p.x_id = r.x_property_id
+LEFT JOIN event_types AS t ON t.integration_id = $1 AND t.x_id = r.x_type_id
 ORDER BY r.x_id
 ON CONFLICT (integration_id, x_id) DO UPDATE SET
     data = merged_event(
@@ -78,7 +81,7 @@ async def upsert(
     kept = await connection.fetch(
         _upsert(spec.model), account_id, integration_id, vendor, as_json(rows)
     )
-    new = sum(row["inserted"] for row in kept)
+    new = sum(1 for row in kept if row["inserted"])
     if new:
         for referring in REFERRING.get(spec.table, ()):
             await connection.execute(_resolve_again(referring.model), account_id, integration_id)
@@ -88,18 +91,11 @@ async def upsert(
 
 
 async def store_found_events(
-    connection: Connection,
-    account_id: UUID,
-    integration_id: UUID,
-    vendor: str,
-    resident_id: UUID,
-    rows: list[dict[str, Any]],
+    connection: Connection, integration_id: UUID, resident_id: UUID, rows: list[dict[str, Any]]
 ) -> None:
     """Store a resident's events as the PMS shows them; an own event keeps its id and origin."""
     if rows:
-        await connection.execute(
-            _STORE_FOUND_EVENTS, account_id, integration_id, vendor, as_json(rows), resident_id
-        )
+        await connection.execute(_STORE_FOUND_EVENTS, integration_id, resident_id, as_json(rows))
 
 
 async def events_were_read(connection: Connection, resident_id: UUID, moment: object) -> None:

@@ -15,7 +15,11 @@ from frontdesk.ids import new_id
 from frontdesk.vendors.contract import FoundEvent, Lease, Record
 from frontdesk.vendors.declaration import Declaration, Model
 
-_LINKS = {"x_property_ids": "x_property_id", "x_unit_ids": "x_unit_id", "x_event_type_ids": "x_event_type_id"}
+_LINKS = {
+    "x_property_ids": "x_property_id",
+    "x_unit_ids": "x_unit_id",
+    "x_event_type_ids": "x_event_type_id",
+}
 
 
 def rows_of(
@@ -30,9 +34,7 @@ def rows_of(
     return list(rows.values())
 
 
-def row_of(
-    spec: ModelSpec, record: Record, x_id: str, declaration: Declaration
-) -> dict[str, Any]:
+def row_of(spec: ModelSpec, record: Record, x_id: str, declaration: Declaration) -> dict[str, Any]:
     """One record as `record_repository.upsert` takes it."""
     x_property_id = record.x_property_id
     if spec.model is Model.PROPERTIES:
@@ -131,7 +133,5 @@ def _lease_row(lease: Lease) -> dict[str, Any]:
 def _dates_of(told: Mapping[str, Any]) -> dict[str, Any]:
     names = ("x_resident_type", "move_in_date", "move_out_date", "notice_date")
     return {
-        name: value
-        for name in names
-        if (value := coerced(Kind.TEXT, told.get(name))) is not None
+        name: value for name in names if (value := coerced(Kind.TEXT, told.get(name))) is not None
     }

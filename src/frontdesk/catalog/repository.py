@@ -3,6 +3,8 @@
 Invariant: every statement names the account; a record of another account does not exist here.
 """
 
+# ruff: noqa: S608 — names put into SQL are constants of the code; values are arguments
+
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -250,15 +252,11 @@ def _text_of(item: Ordering) -> str:
 def _value_of(item: Ordering, place: str) -> str:
     if item.order.timestamp:
         # In whole microseconds: a double of seconds could not name each of them.
-        return (
-            f"(timestamptz '1970-01-01 00:00:00+00' + {place}::text::bigint * interval '1 us')"
-        )
+        return f"(timestamptz '1970-01-01 00:00:00+00' + {place}::text::bigint * interval '1 us')"
     return f"{place}::text" if item.order.data else f"{place}::text::uuid"
 
 
-def _after(
-    ordering: tuple[Ordering, ...], after: Sequence[str], arguments: list[object]
-) -> str:
+def _after(ordering: tuple[Ordering, ...], after: Sequence[str], arguments: list[object]) -> str:
     """The records behind a place of the order. Where all fields run one way this is a single row
     comparison, which an index answers."""
     values = []

@@ -6,21 +6,25 @@ ends the command before anything is touched.
 """
 
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
+import asyncpg
 import typer
 from pydantic import ValidationError
 
-from frontdesk.application import Services, open_services
 from frontdesk.cli.failure import SURROUNDINGS, CommandFailed
 from frontdesk.cli.output import progress_bar
 from frontdesk.database.embedded import attach_or_start
 from frontdesk.database.migrate import migrate
 from frontdesk.database.pool import Database
+from frontdesk.observability import mask_text
 from frontdesk.settings import Settings
+
+if TYPE_CHECKING:
+    from frontdesk.application import Services
 
 Role = Literal["api", "worker", "command"]
 
@@ -91,16 +95,35 @@ async def database_url(settings: Settings) -> AsyncIterator[str]:
         yield server.url
 
 
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn what a database refuses about its URL into words; the password is in none of them."""
+    try:
+        yield
+    except (
+        asyncpg.InvalidAuthorizationSpecificationError,
+        asyncpg.InvalidCatalogNameError,
+        asyncpg.ClientConfigurationError,
+        OSError,
+        ValueError,
+    ) as error:
+        raise CommandFailed(
+            f"The database of DATABASE_URL cannot be used: {mask_text(str(error))}",
+            code=SURROUNDINGS,
+        ) from None
+
+
 @asynccontextmanager
 async def open_database(settings: Settings, url: str) -> AsyncIterator[Database]:
     """A small pool for a command's own statements."""
-    database = await Database.connect(
-        url,
-        minimum=1,
-        maximum=2,
-        pooler=settings.database_pooler == "transaction",
-        application_name="frontdesk command",
-    )
+    with _explained():
+        database = await Database.connect(
+            url,
+            minimum=1,
+            maximum=2,
+            pooler=settings.database_pooler == "transaction",
+            application_name="frontdesk command",
+        )
     try:
         yield database
     finally:
@@ -125,16 +148,20 @@ async def bring_up_to_date(settings: Settings, url: str) -> list[str]:
 @asynccontextmanager
 async def services_of(
     settings: Settings, role: Role = "command", *, migrated: bool = True
-) -> AsyncIterator[Services]:
+) -> "AsyncIterator[Services]":
     """The product's services, on a database whose schema is up to date.
 
     `migrated` brings the schema up to date first (the embedded server always is: nobody else would
     do it).
     """
+    # Late: half a second of imports, which `--help` and `keys new` have no use for.
+    from frontdesk.application import open_services
+
     async with database_url(settings) as url:
         if migrated or settings.database_url is None:
             await bring_up_to_date(settings, url)
-        services = await open_services(settings, url, role=role)
+        with _explained():
+            services = await open_services(settings, url, role=role)
         try:
             yield services
         finally:

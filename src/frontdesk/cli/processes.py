@@ -9,13 +9,10 @@ import socket
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any, TypeVar
 
 import typer
-import uvicorn
 
-from frontdesk.application import Services, create_app
 from frontdesk.cli.environment import DataDirOption, data_dir_of, read_settings, services_of
 from frontdesk.cli.failure import SURROUNDINGS, CommandFailed
 from frontdesk.cli.lifeline import (
@@ -27,7 +24,6 @@ from frontdesk.cli.lifeline import (
     report_ready,
 )
 from frontdesk.cli.output import answers
-from frontdesk.delivery.worker import run_worker
 from frontdesk.observability import configure
 from frontdesk.settings import Settings
 
@@ -35,9 +31,6 @@ DEFAULT_PORT = 8420
 DEFAULT_SANDBOX_PORT = 8421
 
 T = TypeVar("T")
-
-# Held, or the loop, which keeps weak references alone, could drop a drain half-way.
-_draining: set[asyncio.Task[None]] = set()
 
 
 def api(
@@ -103,7 +96,7 @@ def sandbox(
 ) -> None:
     """Run the vendors' simulators alone: a pretended PMS for every vendor, at one address."""
     from frontdesk.sandbox.app import DEFAULT_SEED, SandboxOptions, run
-    from frontdesk.sandbox.repository import WorldBusy, WorldOutdated
+    from frontdesk.sandbox.repository import WorldBusyError, WorldOutdatedError
 
     end_with(parent)
     settings = read_settings(data_dir)
@@ -127,7 +120,7 @@ def sandbox(
             options=options,
             on_ready=ready,
         )
-    except (WorldBusy, WorldOutdated) as error:
+    except (WorldBusyError, WorldOutdatedError) as error:
         raise CommandFailed(str(error), code=SURROUNDINGS) from error
     except OSError as error:
         raise _cannot_listen(host, port, error) from error
@@ -191,57 +184,29 @@ def quiet_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-class _Server(uvicorn.Server):
-    """uvicorn, which tells when it answers and when it has been asked to stop."""
-
-    def __init__(
-        self, config: uvicorn.Config, on_ready: Callable[[], None], on_stop: Callable[[], None]
-    ) -> None:
-        super().__init__(config)
-        self._on_ready = on_ready
-        self._on_stop = on_stop
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self._on_ready()
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        # Requests that wait for the end of a write would hold the drain up for half a minute.
-        self._on_stop()
-        super().handle_exit(sig, frame)
-
-
 async def _api(
     settings: Settings, listener: socket.socket, ready: Callable[[], None], *, migrated: bool
 ) -> None:
+    from frontdesk.application import create_app
+    from frontdesk.cli.api_server import ApiServer, configuration
+
     loop = asyncio.get_running_loop()
+
+    def drain() -> None:
+        loop.call_soon_threadsafe(services.begin_drain)
+
     with quiet_signals():
         async with services_of(settings, "api", migrated=migrated) as services:
-            server = _Server(
-                uvicorn.Config(
-                    create_app(services),
-                    http="httptools",
-                    access_log=False,
-                    log_config=None,
-                    server_header=False,
-                    timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
-                    backlog=2048,
-                ),
-                ready,
-                lambda: _soon(loop, services),
-            )
+            config = configuration(create_app(services), settings.drain_seconds)
+            server = ApiServer(config, ready, drain)
             await server.serve(sockets=[listener])
             if not server.started:
                 raise CommandFailed("The API did not start; its own message is above.")
 
 
-def _soon(loop: asyncio.AbstractEventLoop, services: Services) -> None:
-    """Have the loop answer whoever waits; safe in a signal handler."""
-    loop.call_soon_threadsafe(lambda: _draining.add(loop.create_task(services.stop())))
-
-
 async def _worker(settings: Settings, ready: Callable[[], None], *, migrated: bool) -> None:
+    from frontdesk.delivery.worker import run_worker
+
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

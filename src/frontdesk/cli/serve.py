@@ -21,13 +21,14 @@ from urllib.parse import urlsplit
 import structlog
 import typer
 
-from frontdesk.application import open_services
+from frontdesk.accounts.service import AccountService
 from frontdesk.cli.children import Child, Part, stop_all
 from frontdesk.cli.environment import (
     DataDirOption,
     bring_up_to_date,
     data_dir_of,
     database_url,
+    open_database,
     read_settings,
 )
 from frontdesk.cli.failure import SURROUNDINGS, CommandFailed
@@ -206,7 +207,7 @@ def _kept(children: list[Child], part: Part) -> Iterator[Child]:
 
 @contextmanager
 def _all_kept(children: list[Child], parts: list[Part]) -> Iterator[list[Child]]:
-    """Start these parts. They are stopped by whoever awaits that; here is only their last resort."""
+    """Start these parts. Draining them is awaited elsewhere; here is the last resort."""
     kept = [Child(part) for part in parts]
     children.extend(kept)
     try:
@@ -219,11 +220,8 @@ def _all_kept(children: list[Child], parts: list[Part]) -> Iterator[list[Child]]
 async def _surroundings(
     settings: Settings, database: str, address: str, sandbox_url: str
 ) -> Surroundings:
-    services = await open_services(settings, database, role="command")
-    try:
-        token = await token_of(services.accounts, data_dir_of(settings))
-    finally:
-        await services.close()
+    async with open_database(settings, database) as pool:
+        token = await token_of(AccountService(pool), data_dir_of(settings))
     with progress_bar() as bar:
         return await set_up(address, sandbox_url, token, bar)
 

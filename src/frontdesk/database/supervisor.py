@@ -25,6 +25,7 @@ import subprocess
 import sys
 import time
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 
 from frontdesk.database.cluster import Cluster, open_cluster, tail
@@ -65,8 +66,10 @@ class Supervisor:
     def run(self) -> None:
         """Until nobody is attached. Raises EmbeddedServerError where the server cannot run."""
         lock = self._take_lock()
+        accepted = False
         try:
             make_run_dir(self._placement)
+            accepted = True
             clear(self._placement)
             self._cluster = open_cluster(self._placement)
             self._listen()
@@ -75,8 +78,6 @@ class Supervisor:
                 self._turn()
             self._close_door()
             self._stop()
-            # Under /run or /tmp nobody else would ever remove it.
-            self._placement.run_dir.rmdir()
             self._announce("stopped")
         except (EmbeddedServerError, OSError) as error:
             self._close_door()
@@ -84,6 +85,11 @@ class Supervisor:
             self._announce("failed", str(error))
             raise
         finally:
+            if accepted:
+                # Under /run or /tmp nobody else would ever remove it. It stays if it holds
+                # what is not ours.
+                with suppress(OSError):
+                    self._placement.run_dir.rmdir()
             os.close(lock)
 
     def _take_lock(self) -> int:

@@ -176,6 +176,19 @@ class Reader:
         holding.note_baseline(writes[0][0].resident_id)
         return missing
 
+    async def tie_found(
+        self, holding: Holding, resident_id: UUID, found: tuple[FoundEvent, ...]
+    ) -> None:
+        """Give those of a resident's events that writes are waiting for to these writes."""
+        pending = await self._repository.without_x_id([holding.integration.id], PENDING_BATCH)
+        for write in pending:
+            if write.resident_id != resident_id:
+                continue
+            async with holding.scope.matching:
+                event = await self.own_record(holding, write, load_plan(write.plan), found)
+                if event is not None:
+                    await self._repository.tie(write.id, event.x_id, event.fields)
+
     def _look_again(self, integration_id: UUID, *, found_some: bool) -> None:
         pause = FIRST_LOOK_SECONDS if found_some else self._pauses[integration_id] * 2
         self._pauses[integration_id] = min(pause, LONGEST_LOOK_PAUSE_SECONDS)

@@ -80,7 +80,7 @@ class Worker:
             self._wire, self._budgets, self._stopping, self._finisher, self._reader
         )
         self._reconciler = Reconciler(self._repository, self._finisher, self._reader, self._sender)
-        self._syncer = Syncer(services.catalog, self._reader, self._stopping)
+        self._syncer = Syncer(services.database, self._reader, self._stopping)
         self._worker_id = new_id()
         self._alive_until = 0.0
         self._holdings: dict[UUID, Holding] = {}

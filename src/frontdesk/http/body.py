@@ -5,9 +5,10 @@ malformed JSON, nesting that nobody means, a key that stands twice in one object
 was meant?) and a NUL in a string (no PMS and no database column takes one).
 """
 
+import asyncio
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, TypeVar
 
 import orjson
@@ -20,6 +21,9 @@ from frontdesk.http.problems import problems_of
 BODY_LIMIT = 1 << 20
 DEEPEST = 64
 """Levels of nesting that a body may have; far more than any schema here has."""
+
+_PATIENCE_BYTES = 16 << 20
+_PATIENCE_SECONDS = 5.0
 
 
 class Body(BaseModel):
@@ -64,16 +68,17 @@ def _check_media_type(request: Request) -> None:
 
 
 async def _read(request: Request, limit: int) -> bytes:
-    declared = request.headers.get("content-length")
-    if declared is not None and declared.isdigit() and int(declared) > limit:
-        raise _too_large(limit)
+    declared = request.headers.get("content-length", "")
+    stream = request.stream()
+    if declared.isdigit() and int(declared) > limit:
+        raise await _too_large(stream, limit)
     # Nearly every body is one chunk; a chunked upload has no declared length, so it is counted.
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
+    async for chunk in stream:
         size += len(chunk)
         if size > limit:
-            raise _too_large(limit)
+            raise await _too_large(stream, limit)
         chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
@@ -203,14 +208,25 @@ def _shown(name: str) -> str:
     return name if len(name) <= 80 else f"{name[:77]}..."
 
 
-def _too_large(limit: int) -> ApiError:
-    return ApiError(
-        Code.TOO_LARGE,
-        f"The body is larger than {limit:,} bytes.",
-        details={"limit": limit},
-        # What follows of it is not read: the connection cannot be used again.
-        headers={"Connection": "close"},
+async def _too_large(rest: AsyncIterator[bytes], limit: int) -> ApiError:
+    """413. The rest is taken in first, within reason: many clients do not look at an answer before
+    they have sent all, and find the connection reset instead."""
+    refusal = ApiError(
+        Code.TOO_LARGE, f"The body is larger than {limit:,} bytes.", details={"limit": limit}
     )
+    size = 0
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            async for chunk in rest:
+                size += len(chunk)
+                if size > _PATIENCE_BYTES:
+                    break
+            else:
+                return refusal
+    except TimeoutError:
+        pass  # as with too many bytes: what follows is not read, so the connection ends
+    refusal.headers["Connection"] = "close"
+    return refusal
 
 
 def _too_deep() -> ApiError:

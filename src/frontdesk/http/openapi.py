@@ -24,6 +24,9 @@ from frontdesk.http.shared_schemas import (
     SHARED_SCHEMAS,
 )
 
+Filter = str | tuple[str, Mapping[str, Any]]
+"""How a list's filter is documented: its description, or that and its JSON Schema."""
+
 _METHODS = ("get", "put", "post", "delete", "patch", "head")
 
 _WHEN = {
@@ -162,12 +165,12 @@ def query_parameter(
 def list_parameters(
     *,
     orderable: Sequence[str],
-    filters: Mapping[str, str] | None = None,
+    filters: Mapping[str, Filter] | None = None,
     times: Sequence[str] = ("updated_at", "last_seen"),
     default_order: str = "created_at:desc",
 ) -> list[dict[str, Any]]:
     """The query parameters of a list, as `paging.list_query` reads them. `filters`: name →
-    description."""
+    description, or description and schema."""
     part = f"({'|'.join(orderable)}):(asc|desc)"
     found = [
         query_parameter(
@@ -200,7 +203,9 @@ def list_parameters(
         for name in times
         for end in ("gte", "lte")
     ]
-    found += [query_parameter(name, text) for name, text in (filters or {}).items()]
+    for name, stated in (filters or {}).items():
+        text, schema = (stated, None) if isinstance(stated, str) else stated
+        found.append(query_parameter(name, text, schema))
     return found
 
 

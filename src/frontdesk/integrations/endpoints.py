@@ -13,7 +13,14 @@ from frontdesk.errors import Code
 from frontdesk.http.answers import json_answer
 from frontdesk.http.body import read_model, refuse_body
 from frontdesk.http.caller import Caller, caller_with
-from frontdesk.http.openapi import BODY_REFUSALS, list_of, list_parameters, one_of, operation
+from frontdesk.http.openapi import (
+    BODY_REFUSALS,
+    Filter,
+    list_of,
+    list_parameters,
+    one_of,
+    operation,
+)
 from frontdesk.http.paging import KINDS, Kind, Scalar, list_query, page_answer
 from frontdesk.ids import parse_id
 from frontdesk.integrations.schemas import (
@@ -33,6 +40,7 @@ from frontdesk.integrations.schemas import (
     SuccessResult,
 )
 from frontdesk.integrations.service import IntegrationService, data_access_of
+from frontdesk.vendors.registry import vendors
 
 router = APIRouter(prefix="/v1/admin/integrations", tags=["Integrations"])
 
@@ -40,24 +48,29 @@ Reader = Annotated[Caller, Depends(caller_with("admin:read"))]
 Writer = Annotated[Caller, Depends(caller_with("admin:write"))]
 
 _ORDERABLE = ("created_at", "updated_at", "name", "id")
+_TRUE_OR_FALSE = {"type": "string", "enum": ["true", "false"]}
 _KINDS: dict[str, Kind] = {**KINDS, "name": "text"}
-_FILTERS = {
+_FILTERS: dict[str, Filter] = {
     "integration_vendor": "Only this PMS.",
     "name": "Only this name.",
-    "active": "`true` or `false`.",
-    "is_archived": "`true` or `false`.",
+    "active": ("Only active ones, or only paused ones.", _TRUE_OR_FALSE),
+    "is_archived": ("Only archived ones, or only others.", _TRUE_OR_FALSE),
 }
 _PROPERTY_ORDERABLE = ("created_at", "id")
-_PROPERTY_FILTERS = {"property_id": "Only this property.", "enabled": "`true` or `false`."}
+_PROPERTY_FILTERS: dict[str, Filter] = {
+    "property_id": "Only this property.",
+    "enabled": ("Only those that take part, or only others.", _TRUE_OR_FALSE),
+}
 _SHOWN = tuple(
     name
     for name in IntegrationShape.model_fields
     if name not in ("system", "customer_id", "ping_results")
 )
+_CONNECTED = next(vendor.declaration for vendor in vendors().values() if vendor.connector)
 _EXAMPLE = {
-    "integration_vendor": "BUILDIUM",
+    "integration_vendor": _CONNECTED.vendor,
     "name": "Maple Court",
-    "credentials": {"clientId": "...", "secret": "..."},
+    "credentials": {key.name: "..." for key in _CONNECTED.credentials},
     "active": True,
 }
 

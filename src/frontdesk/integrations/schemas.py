@@ -6,9 +6,12 @@ Optional fields of a request default to None: absent, and `null` counts as absen
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, JsonValue
 
 from frontdesk.http.body import Body
+from frontdesk.vendors.registry import vendors
+
+_VENDORS: list[JsonValue] = [*sorted(vendors())]
 
 Cadence = Literal["SECOND", "MINUTE", "HOUR", "DAY"]
 ModelName = Literal[
@@ -86,7 +89,9 @@ class IntegrationCreate(IntegrationSettings):
     """The body of `POST /v1/admin/integrations/`."""
 
     integration_vendor: str = Field(
-        max_length=50, description="The PMS, in capitals.", examples=["BUILDIUM"]
+        max_length=50,
+        description="The PMS.",
+        json_schema_extra={"enum": _VENDORS},
     )
     name: str = Field(min_length=1, max_length=200, examples=["Maple Court"])
     credentials: dict[str, Any] = Field(

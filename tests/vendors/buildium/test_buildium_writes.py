@@ -99,7 +99,7 @@ def test_an_update_of_a_note_whose_id_is_unknown_is_refused() -> None:
 def test_the_id_of_a_new_note_comes_from_the_answer() -> None:
     outcome = CONNECTOR.judge(PLAN, told(201, NOTE))
     assert outcome.kind is OutcomeKind.DELIVERED
-    assert outcome.x_id == "88"
+    assert (outcome.x_id, outcome.author) == ("88", "5")
     assert outcome.upstream_status == 201
 
 

@@ -85,7 +85,8 @@ async def test_orderby_sorts_by_one_or_several_fields(reader: Reader) -> None:
     rows = await reader.every(f"{TENANTS}?orderby=LastName%20desc,Id%20asc")
     keys = [(row["LastName"], -row["Id"]) for row in rows]
     assert keys == sorted(keys, reverse=True)
-    assert [r["Id"] for r in await reader.every(f"{TENANTS}?orderby=Email")][0] == 4107
+    by_email = await reader.every(f"{TENANTS}?orderby=Email")
+    assert by_email[0]["Id"] == 4107
 
 
 @pytest.mark.parametrize("order", ["Shoes", "Id%20sideways", "Id%20asc%20x", "Leases", ","])
@@ -135,25 +136,26 @@ async def test_a_lease_under_notice_is_active_and_tells_of_it(reader: Reader) ->
     [
         ("leasetermstatuses=Future", {*range(4189, 4197), 4212, 4213}),
         ("propertyids=1004", {4219}),
-        ("propertyids=1003&propertyids=1004&leasetermstatuses=Past", {*range(4197, 4205), 4216, 4217}),
+        ("propertyids=1003&propertyids=1004&leasetermstatuses=Past",
+         {*range(4197, 4205), 4216, 4217}),
         ("propertyids=1003,1004&leasetermstatuses=Past", {*range(4197, 4205), 4216, 4217}),
         ("unitids=2003", {4105, 4106}),
         ("unitnumber=101&propertyids=1001", {4101, 4102}),
-        ("name=o'shaugh", {4113, 4143, 4172}),
         ("email=resident.5@", {4105}),
-        ("phone=303-555-0104", {4104}),
-        ("buildingstatuses=InActive", {4205, 4206, 4207, 4208, 4209, 4219}),
+        ("phone=303-555-0104", {4104, 4204}),
+        ("buildingstatuses=InActive", {4219}),
         ("rentalownerids=1", set()),
     ],
 )  # fmt: skip
 async def test_tenants_are_filtered(reader: Reader, query: str, tenants: set[int]) -> None:
-    found = await reader.ids(f"{TENANTS}?{query}")
-    if query.startswith("name="):
-        rows = await reader.every(f"{TENANTS}?{query}")
-        assert rows
-        assert all("o'shaugh" in row["LastName"].lower() for row in rows)
-    else:
-        assert found == tenants
+    assert await reader.ids(f"{TENANTS}?{query}") == tenants
+
+
+async def test_tenants_are_found_by_a_part_of_their_name(reader: Reader) -> None:
+    found = await reader.ids(f"{TENANTS}?name=O'SHAUGH")
+    everybody = await reader.every(TENANTS)
+    assert found == {row["Id"] for row in everybody if row["LastName"] == "O'Shaughnessy"}
+    assert found
 
 
 async def test_tenants_are_filtered_by_when_they_changed(reader: Reader) -> None:
@@ -212,8 +214,9 @@ async def test_leases_are_filtered_by_status(reader: Reader) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/leases/1", "/v1/rentals/1", "/v1/rentals/units/1", "/v1/users/1", "/v1/userroles/9",
-             "/v1/communications/phonelogs/9"]
+    "path",
+    ["/v1/leases/1", "/v1/rentals/1", "/v1/rentals/units/1", "/v1/users/1", "/v1/userroles/9",
+     "/v1/communications/phonelogs/9"],
 )  # fmt: skip
 async def test_an_unknown_record_is_a_404(reader: Reader, path: str) -> None:
     assert (await reader.get(path)).status == 404

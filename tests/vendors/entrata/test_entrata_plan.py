@@ -166,10 +166,13 @@ def test_a_follow_up_carries_agent_and_due_time_by_lease() -> None:
     assert plan.payload["scheduleDateTime"] == "11/24/2025T10:00:00"
 
 
-def test_a_text_message_carries_its_result_by_lease() -> None:
-    plan = CONNECTOR.plan(intent("6", event_result=RESULT))
+def test_a_text_message_goes_by_lease_only_with_its_result() -> None:
+    event = replace(intent("6"), resident=resident(WITHOUT_APPLICATION))
+    plan = CONNECTOR.plan(replace(event, event_result=RESULT))
     assert plan.route == "lease"
     assert plan.payload["eventResultId"] == 12
+    assert issues_of(event) == [("required", ("event_result_id",))]
+    assert CONNECTOR.plan(intent("6")).route == "lead"
 
 
 def test_a_plan_survives_being_stored_as_json() -> None:
@@ -187,7 +190,7 @@ def test_an_update_is_refused_because_entrata_has_none() -> None:
 # --- the route --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("type_id", ["5", "6", "8", "15", "56", "335", "436"])
+@pytest.mark.parametrize("type_id", ["8", "56", "335", "436"])
 def test_types_of_lease_activities_go_by_lease_and_need_no_application(type_id: str) -> None:
     assert CONNECTOR.plan(intent(type_id, of=resident(WITHOUT_APPLICATION))).route == "lease"
 
@@ -219,6 +222,15 @@ def test_what_a_lease_activity_cannot_carry_goes_by_application_or_is_refused(
     issue = the_issue(replace(event, resident=resident(WITHOUT_APPLICATION)))
     assert issue.code == "vendor_rule"
     assert "application" in issue.message
+
+
+def test_a_follow_up_without_agent_or_due_time_goes_by_application_or_names_what_it_needs() -> None:
+    assert CONNECTOR.plan(intent("15", employee=AGENT)).route == "lead"
+    event = replace(intent("15"), resident=resident(WITHOUT_APPLICATION))
+    assert issues_of(event) == [
+        ("required", ("employee_id",)),
+        ("required", ("appointment_datetime",)),
+    ]
 
 
 def test_a_unit_alone_picks_a_lease_and_forces_no_application() -> None:

@@ -86,7 +86,13 @@ def note_outcome(answer: Answer, expected_id: str | None = None) -> Outcome:
         return _unknown(answer, "unreadable_answer", "Buildium's success answer names no note.")
     if expected_id is not None and x_id != expected_id:
         return _unknown(answer, "unexpected_answer", "Buildium's answer names another note.")
-    return Outcome(OutcomeKind.DELIVERED, x_id=x_id, upstream_status=answer.status)
+    writer = values.mapping(note.get("LastUpdatedByUser"))
+    return Outcome(
+        OutcomeKind.DELIVERED,
+        x_id=x_id,
+        author=values.identifier(writer.get("Id")),
+        upstream_status=answer.status,
+    )
 
 
 def failure(answer: Answer) -> Outcome:

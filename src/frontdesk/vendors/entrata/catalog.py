@@ -3,9 +3,15 @@
 Properties come as one list, units and residents per property, pick lists from one property (types,
 sub types, results) or from all of them at once (leasing agents, who may serve several). Entrata
 filters none of these by change date, so every sync is a whole one.
+
+Each property tells a customer of several properties with its own leases only. Stored
+like that, the last one would hide the others, and an event would go to the wrong lease without
+a word: so the walk begins by finding such customers, and gives each of their records all leases.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+
+import orjson
 
 from frontdesk.vendors.contract import Page, Record, Session
 from frontdesk.vendors.declaration import Model
@@ -28,8 +34,10 @@ async def page(session: Session, model: Model, cursor: str | None) -> Page:
     `ReadRefused`."""
     if model is Model.PROPERTIES:
         return await _properties(session, cursor)
-    if model in (Model.UNITS, Model.RESIDENTS):
-        return await _of_property(session, model, cursor)
+    if model is Model.UNITS:
+        return await _units(session, cursor)
+    if model is Model.RESIDENTS:
+        return await _residents(session, cursor)
     if model is Model.EMPLOYEES:
         return await _agents(session)
     if model in (Model.EVENT_TYPES, Model.EVENT_SUB_TYPES, Model.EVENT_RESULTS):
@@ -47,36 +55,67 @@ async def _properties(session: Session, cursor: str | None) -> Page:
     )
 
 
-async def _of_property(session: Session, model: Model, cursor: str | None) -> Page:
+async def _units(session: Session, cursor: str | None) -> Page:
     order = walk_order(session.x_property_ids)
     if not order:
         return Page(())
     place = Place.read(cursor) if cursor else Place(order[0])
     x_property_id = place.x_property_id or order[0]
-    if model is Model.UNITS:
-        params = {"propertyIds": x_property_id}
-        found = await leaf(session, "getPropertyUnits", params, _unit_nodes, place)
-        read = [records.unit_record(item, x_property_id) for item in found.items]
-    else:
-        found = await leaf(
-            session, "getCustomers", _resident_params(x_property_id), _customer_nodes, place
-        )
-        leases = await _leases(session, x_property_id) if found.items else {}
-        read = [records.resident_record(item, leases, x_property_id) for item in found.items]
-    after = found.after
-    if after is None:
-        following = property_after(order, x_property_id)
-        after = None if following is None else Place(following)
+    params = {"propertyIds": x_property_id}
+    found = await leaf(session, "getPropertyUnits", params, _unit_nodes, place)
+    read = [records.unit_record(item, x_property_id) for item in found.items]
+    after = found.after or _next_property(order, x_property_id)
     return Page(_distinct(read), after.cursor() if after else None)
 
 
-async def _leases(session: Session, x_property_id: str) -> Mapping[str, list[records.LeaseOf]]:
-    """A property's leases by customer."""
-    found: dict[str, list[records.LeaseOf]] = {}
-    for item in await whole(session, "getLeases", _resident_params(x_property_id), _lease_nodes):
-        for x_customer_id, lease in records.leases_of(item, x_property_id):
-            found.setdefault(x_customer_id, []).append(lease)
-    return found
+async def _residents(session: Session, cursor: str | None) -> Page:
+    """One page of one property's customers with their leases. The cursor carries, beside the place,
+    the few customers who are at several properties."""
+    order = walk_order(session.x_property_ids)
+    if not order:
+        return Page(())
+    if cursor:
+        at, shared = orjson.loads(cursor)
+        place = Place.read(at)
+    else:
+        place, shared = Place(order[0]), await _shared_customers(session, order)
+    x_property_id = place.x_property_id or order[0]
+    params = _resident_params(x_property_id)
+    found = await leaf(session, "getCustomers", params, _customer_nodes, place)
+    wanted = {x_property_id} if found.items else set()
+    for item in found.items:
+        wanted.update(shared.get(nodes.identifier(item, "id", "customerId") or "", ()))
+    leases: dict[str, list[records.LeaseOf]] = {}
+    for x_id in walk_order(list(wanted)):
+        for x_customer_id, lease in await _leases(session, x_id):
+            leases.setdefault(x_customer_id, []).append(lease)
+    read = [records.resident_record(item, leases, x_property_id) for item in found.items]
+    after = found.after or _next_property(order, x_property_id)
+    next_cursor = orjson.dumps([after.cursor(), shared]).decode() if after else None
+    return Page(_distinct(read), next_cursor)
+
+
+async def _shared_customers(session: Session, order: Sequence[str]) -> dict[str, list[str]]:
+    """Customers whom several properties tell, with those properties."""
+    told_by: dict[str, list[str]] = {}
+    for x_property_id in order if len(order) > 1 else ():
+        params = _resident_params(x_property_id)
+        for item in await whole(session, "getCustomers", params, _customer_nodes):
+            x_id = nodes.identifier(item, "id", "customerId")
+            if x_id is not None and x_property_id not in told_by.setdefault(x_id, []):
+                told_by[x_id].append(x_property_id)
+    return {x_id: places for x_id, places in told_by.items() if len(places) > 1}
+
+
+async def _leases(session: Session, x_property_id: str) -> list[tuple[str, records.LeaseOf]]:
+    params = _resident_params(x_property_id)
+    items = await whole(session, "getLeases", params, _lease_nodes)
+    return [part for item in items for part in records.leases_of(item, x_property_id)]
+
+
+def _next_property(order: Sequence[str], x_property_id: str) -> Place | None:
+    following = property_after(order, x_property_id)
+    return None if following is None else Place(following)
 
 
 async def _agents(session: Session) -> Page:

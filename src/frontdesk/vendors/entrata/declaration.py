@@ -172,6 +172,7 @@ DECLARATION = Declaration(
         Guess("getLeadPickLists", "Types, sub types and results are the same for all properties."),
         Guess("read_back", "A record takes effect within 30 s and shows 5 s later."),
         Guess("authentication codes", "Envelope codes 401 and 402 mean refused credentials."),
+        Guess("application.customerId", "One that names no customer is everybody's on the lease."),
         Guess("lease.status", "A resident's own status on a lease outranks the lease's."),
         Guess("quota headers", "On a 429, the window to wait for is one with nothing remaining."),
     ),

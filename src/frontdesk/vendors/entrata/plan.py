@@ -53,17 +53,18 @@ def planned(intent: EventIntent) -> Plan:
         raise Refused(issues)
 
     forced = _only_by_application(intent, type_id)
+    missing = _missing_by_lease(intent, type_id)
     reasons = intent.fields.get("reasons_for_event")
     comment = guesses.with_reason(reasons, intent.fields.get("notes"))
     notices = moment.notices + _reason_notices(reasons)
-    if type_id in _LEASE_TYPES and not forced:
+    if type_id in _LEASE_TYPES and not forced and not missing:
         route, budget_key = "lease", SEND_LEASE_ACTIVITIES
         payload = _lease_params(intent, lease, x_property_id, type_id, moment, comment)
         notices += schedule.instant_notices(intent.fields.get("appointment_datetime"))
         where = {"route": route, "property_id": x_property_id, "lease_id": lease.x_id}
     else:
         if lease.x_application_id is None:
-            raise Refused([_no_application(forced, lease)])
+            raise Refused(_no_application(forced, missing, lease))
         route, budget_key = "lead", UPDATE_LEADS
         event = _lead_event(intent, type_id, moment, comment)
         if slot is not None:
@@ -165,23 +166,33 @@ def _only_by_application(intent: EventIntent, type_id: str) -> tuple[str, ...]:
         forced.append("appointment_datetime")
     if guesses.reason_id(intent.fields.get("reasons_for_event")) is not None:
         forced.append("reasons_for_event")
-    if type_id in _WITH_RESULT and not intent.fields.get("notes"):
-        forced.append("notes")
     return tuple(forced)
 
 
-def _no_application(forced: tuple[str, ...], lease: Lease) -> Issue:
-    if forced and forced != ("notes",):
-        why = f"Entrata takes {', '.join(forced)} only on the application of a lease"
-    elif forced:
-        why = "Entrata takes this event type without notes only on the application of a lease"
-    else:
-        why = "Entrata takes this event type only on the application of a lease"
-    return Issue(
-        "vendor_rule",
-        ("resident_id",),
-        f"{why}, and lease {lease.x_id} of the resident has none.",
+def _missing_by_lease(intent: EventIntent, type_id: str) -> tuple[str, ...]:
+    """What a lease activity of this type cannot do without, and the event lacks. (Public client
+    code: `comment` and `eventResultId` are mandatory for 4, 5 and 6, agent and due time for 15.)"""
+    missing: list[str] = []
+    if type_id in _WITH_RESULT:
+        missing += [] if intent.fields.get("notes") else ["notes"]
+        missing += [] if intent.event_result is not None else ["event_result_id"]
+    if type_id == _FOLLOW_UP:
+        missing += [] if intent.employee is not None else ["employee_id"]
+        missing += [] if "appointment_datetime" in intent.fields else ["appointment_datetime"]
+    return tuple(missing)
+
+
+def _no_application(forced: tuple[str, ...], missing: tuple[str, ...], lease: Lease) -> list[Issue]:
+    """Why the event cannot be written to a lease that has no application."""
+    if missing and not forced:
+        words = f"Lease {lease.x_id} has no application, so Entrata needs this field as well."
+        return [Issue("required", (name,), words) for name in missing]
+    what = ", ".join(forced) if forced else "this event type"
+    words = (
+        f"Entrata takes {what} only on the application of a lease, and lease {lease.x_id} of the "
+        "resident has none."
     )
+    return [Issue("vendor_rule", ("resident_id",), words)]
 
 
 def _reason_notices(reasons: str | None) -> tuple[Notice, ...]:

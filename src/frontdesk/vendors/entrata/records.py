@@ -203,7 +203,7 @@ def leases_of(item: Node, x_property_id: str) -> list[tuple[str, LeaseOf]]:
             status=status,
             x_property_id=nodes.identifier(item, "propertyId") or x_property_id,
             x_unit_id=nodes.identifier(item, "unitId", "propertyUnitId"),
-            x_application_id=_application(item),
+            x_application_id=_application(item, x_customer_id),
             move_in=nodes.day(customer, "moveInDate") or nodes.day(item, "moveInDate"),
             move_out=nodes.day(customer, "moveOutDate") or nodes.day(item, "moveOutDate"),
             resident_type=nodes.text(customer, "customerType", "relationshipName"),
@@ -263,21 +263,31 @@ def _status(item: Node, customer: Node) -> LeaseStatus | None:
     return _STATUS_WORDS.get(word.strip().lower())
 
 
-def _application(item: Node) -> str | None:
-    """The application of the lease's present interval, else of its last interval that has one."""
-    if (own := nodes.identifier(item, "applicationId")) is not None:
-        return own
+def _application(item: Node, x_customer_id: str) -> str | None:
+    """The customer's application to the lease's present interval, else to its last one that has
+    any. GUESS: an application that names no customer is everybody's on the lease."""
     present = nodes.identifier(item, "leaseIntervalId")
-    found: str | None = None
+    found = nodes.identifier(item, "applicationId")
     for interval in nodes.listed(item, "leaseIntervals", "leaseInterval") or ():
-        x_id = nodes.identifier(interval, "applicationId")
-        for application in nodes.listed(interval, "applications", "application") or ():
-            x_id = x_id or nodes.identifier(application, "applicationId", "id")
+        x_id = _own_application(interval, x_customer_id)
         if x_id is not None:
             found = x_id
             if present is not None and nodes.identifier(interval, "id") == present:
                 break
     return found
+
+
+def _own_application(interval: Node, x_customer_id: str) -> str | None:
+    """A room-mate's application is not ours: an event on it would be told of the wrong person."""
+    applications = nodes.listed(interval, "applications", "application")
+    if not applications:
+        return nodes.identifier(interval, "applicationId")
+    owners = [nodes.identifier(application, "customerId") for application in applications]
+    for wanted in (x_customer_id, None):
+        for application, owner in zip(applications, owners, strict=True):
+            if owner == wanted:
+                return nodes.identifier(application, "applicationId", "id")
+    return None
 
 
 def _first(told: Sequence[Node], *names: str) -> str | None:

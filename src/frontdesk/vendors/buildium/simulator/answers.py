@@ -27,7 +27,8 @@ class Refusal(Exception):  # noqa: N818 (a value of the wire, not an error of ou
 def error(status: int, message: str, *problems: tuple[str, str]) -> Reply:
     """The error body. `problems` (key, message) appear on a 422 alone: in live answers the list was
     empty on 400, 401 and 404, and `ErrorCode` always null."""
-    errors = [{"Key": key, "Value": value} for key, value in problems]
+    shown = problems if status == 422 else ()
+    errors = [{"Key": key, "Value": value} for key, value in shown]
     return Reply.json(status, {"UserMessage": message, "ErrorCode": None, "Errors": errors})
 
 

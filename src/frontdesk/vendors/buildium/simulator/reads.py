@@ -58,6 +58,7 @@ def _tenants(request: Request, scene: Scene) -> list[Filter]:
     units = several_ids(request, "unitids")
     owners = several_ids(request, "rentalownerids")
     number = one(request, "unitnumber")
+    buildings = several_words(request, "buildingstatuses", _PROPERTY_STATUSES)
     inactive = _inactive_properties(scene)
     phone = "".join(filter(str.isdecimal, one(request, "phone") or ""))
 
@@ -77,13 +78,16 @@ def _tenants(request: Request, scene: Scene) -> list[Filter]:
         numbers = ("".join(filter(str.isdecimal, p["Number"])) for p in row["wire"]["PhoneNumbers"])
         return not phone or any(phone in digits for digits in numbers)
 
-    def in_active_building(row: Json) -> bool:
-        return any(lease["PropertyId"] not in inactive for lease in row["wire"]["Leases"])
+    def in_building(row: Json) -> bool:
+        return buildings is None or any(
+            ("InActive" if lease["PropertyId"] in inactive else "Active") in buildings
+            for lease in row["wire"]["Leases"]
+        )
 
     return [
         leased,
         called,
-        _active(request, "buildingstatuses", in_active_building),
+        in_building,
         # No rental of the sandbox has an owner on record, so every owner filter finds nobody.
         lambda _row: owners is None,
         _contains(request, "name", lambda wire: f"{wire['FirstName']} {wire['LastName']}"),

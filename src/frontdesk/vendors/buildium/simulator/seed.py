@@ -76,13 +76,15 @@ def seed(scene: Scene, community: Community) -> None:
         moment = noon - timedelta(days=unit.number)
         _put(scene, "units", _unit(unit, occupied=unit in leased), moment)
     signed = [t for t in community.tenancies if t.status in _STATUSES]
+    leases: dict[int, Json] = {}
     for tenancy in signed:
         moment = noon - timedelta(days=tenancy.number)
-        _put(scene, "leases", _lease(tenancy, moment), moment)
+        leases[tenancy.number] = _lease(tenancy, moment)
+        _put(scene, "leases", leases[tenancy.number], moment)
     for resident in community.residents:
         moment = noon - timedelta(days=resident.number)
-        leases = [_lease(t, moment) for t in signed if resident in t.residents]
-        _put(scene, "tenants", _tenant(resident, leases, moment), moment)
+        own = [leases[t.number] for t in signed if resident in t.residents]
+        _put(scene, "tenants", _tenant(resident, own, moment), moment)
     _seed_users(scene, community, noon)
     _seed_notes(scene, community, noon)
 

@@ -1,0 +1,89 @@
+"""The command line's table of contents, and the one place where a failure becomes an exit code.
+
+What nobody expected keeps its traceback and exits with 1; what was foreseen is one sentence.
+"""
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import click
+import typer
+
+from frontdesk.cli.accounts import account_commands, token_commands
+from frontdesk.cli.demo import demo
+from frontdesk.cli.doctor import doctor
+from frontdesk.cli.failure import FAILED, SURROUNDINGS, CommandFailed
+from frontdesk.cli.output import asides
+from frontdesk.cli.processes import api, sandbox, worker
+from frontdesk.cli.serve import serve
+from frontdesk.cli.upkeep import keys_commands, migrate, show_settings
+from frontdesk.database.embedded import EmbeddedServerError
+from frontdesk.database.migrate import MigrationError
+from frontdesk.database.pool import DatabaseUnavailable
+from frontdesk.integrations.vault import EncryptionKeyError
+from frontdesk.observability import mask_text
+
+_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="frontdesk",
+    help="Resident events into property management systems: once, in order, or told why not.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(serve)
+app.command()(demo)
+app.command()(api)
+app.command()(worker)
+app.command()(sandbox)
+app.command()(migrate)
+app.add_typer(account_commands, name="account")
+app.add_typer(token_commands, name="token")
+app.add_typer(keys_commands, name="keys")
+app.command("settings")(show_settings)
+app.command()(doctor)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version("frontdesk"))
+        raise typer.Exit
+
+
+@app.callback()
+def _everywhere(
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_print_version, help="Print it and end."),
+    ] = False,
+) -> None:
+    del show_version
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run one command; gives its exit code."""
+    try:
+        answer = app(args=arguments, standalone_mode=False)
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return _INTERRUPTED
+    except CommandFailed as error:
+        return _failed(error, error.code)
+    except (EmbeddedServerError, DatabaseUnavailable, MigrationError, EncryptionKeyError) as error:
+        return _failed(error, SURROUNDINGS)
+    except BrokenPipeError:
+        # Whoever read our answer has had enough; that is his right, and no traceback's business.
+        sys.stderr.close()
+        return FAILED
+    return answer if isinstance(answer, int) else 0
+
+
+def _failed(error: Exception, code: int) -> int:
+    asides().print(f"frontdesk: {mask_text(str(error))}", markup=False)
+    return code

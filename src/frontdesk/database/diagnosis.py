@@ -1,0 +1,22 @@
+"""Questions that `frontdesk doctor` asks a database: they read, and work on any schema version."""
+
+from frontdesk.database.pool import Database
+
+
+async def server_version(database: Database) -> int:
+    """PostgreSQL's own number: 150018 for 15.18, 180006 for 18.6."""
+    return int(await database.fetch_value("SELECT current_setting('server_version_num')"))
+
+
+async def server_clock(database: Database) -> float:
+    """The server's clock, in seconds since 1970."""
+    return float(await database.fetch_value("SELECT extract(epoch FROM clock_timestamp())"))
+
+
+async def key_fingerprints(database: Database) -> list[str]:
+    """Fingerprints of the keys that this database's credentials are encrypted with; none where it
+    has no schema yet."""
+    if not await database.fetch_value("SELECT to_regclass('encryption_keys') IS NOT NULL"):
+        return []
+    rows = await database.fetch("SELECT fingerprint FROM encryption_keys ORDER BY created_at")
+    return [str(row["fingerprint"]) for row in rows]

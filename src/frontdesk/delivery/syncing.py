@@ -1,0 +1,82 @@
+"""Runs the catalog's read jobs for the integrations that this worker holds, one at a time each."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from uuid import UUID
+
+import structlog
+
+from frontdesk.catalog.known import SyncedIntegration
+from frontdesk.catalog.sync import SyncRunner, Unauthorised
+from frontdesk.database.pool import Database, DatabaseUnavailable
+from frontdesk.delivery.holding import Holding
+from frontdesk.delivery.reading import Reader
+from frontdesk.delivery.stopping import Stopping
+from frontdesk.vendors.contract import FoundEvent, Resident
+
+log = structlog.get_logger(__name__)
+
+
+class Syncer:
+    """The reads of one worker process."""
+
+    def __init__(self, database: Database, reader: Reader, stopping: Stopping) -> None:
+        self._runner = SyncRunner(database, on_found_events=self._found)
+        self._reader = reader
+        self._stopping = stopping
+        self._holdings: Mapping[UUID, Holding] = {}
+        self._busy: set[UUID] = set()
+        self._stop = asyncio.Event()
+
+    def is_busy(self, holding: Holding) -> bool:
+        """Whether reads of this integration are under way."""
+        return holding.integration.id in self._busy
+
+    def stop(self) -> None:
+        """Begin nothing more; what is under way ends with its page."""
+        self._stop.set()
+
+    async def start_due(
+        self, holdings: Mapping[UUID, Holding], start: Callable[[Awaitable[None]], None]
+    ) -> None:
+        """Begin syncs whose time has come, and carry on with every job that is due."""
+        self._holdings = holdings
+        await self._runner.schedule_due()
+        idle = [
+            integration_id
+            for integration_id, holding in holdings.items()
+            if integration_id not in self._busy and not holding.is_closed
+        ]
+        if not idle:
+            return
+        for integration_id in await self._runner.due(idle):
+            if not self._stop.is_set():
+                self._busy.add(integration_id)
+                start(self._read(holdings[integration_id]))
+
+    async def _read(self, holding: Holding) -> None:
+        integration_id = holding.integration.id
+        session = self._reader.session(holding, "sync")
+        try:
+            # Looked up anew at each step: a lease that has gone ends the reading.
+            while self._holdings.get(integration_id) is holding and not self._stop.is_set():
+                if holding.is_closed:
+                    return
+                if not await self._runner.run_step(
+                    holding.integration, holding.connector, session
+                ):
+                    return
+        except Unauthorised as error:
+            await self._stopping.unauthorised(holding, str(error))
+        except DatabaseUnavailable as error:
+            log.warning("database_unavailable", doing="sync", reason=str(error))
+        finally:
+            self._busy.discard(integration_id)
+
+    async def _found(
+        self, integration: SyncedIntegration, resident: Resident, found: tuple[FoundEvent, ...]
+    ) -> None:
+        """Before a read's events are stored: those that writes are waiting for become theirs."""
+        holding = self._holdings.get(integration.id)
+        if holding is not None and resident.id:
+            await self._reader.tie_found(holding, UUID(resident.id), found)
