@@ -127,12 +127,19 @@ def measure_side(
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--runs", type=int, default=3, help="interleaved runs (default: 3)")
+    parser.add_argument("--runs", type=_positive, default=3, help="interleaved runs (default: 3)")
     parser.add_argument("--quick", action="store_true", help="one short run: does it all work")
     parser.add_argument("--only", choices=sorted(KINDS), help="measure this alone")
     parser.add_argument("--side", choices=("frontdesk", "rival"), help="measure this side alone")
     parser.add_argument("--json", type=Path, metavar="PATH", help="write every figure to a file")
     return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
 
 
 def _interrupt(*_: object) -> None:

@@ -6,7 +6,8 @@ the product are the ones that speak Buildium's rules.
 
 A control interface under ``/_bench`` answers without latency:
 
-- ``GET /_bench/state``: ``{arrivals, duplicates, in_flight, peak_in_flight, cpu_seconds}``
+- ``GET /_bench/state``: ``{arrivals, duplicates, in_flight, peak_in_flight, cpu_seconds}``;
+  ``arrivals`` counts each marker once
 - ``GET /_bench/arrivals?prefix=P``: ``[[marker, arrived_ns], ...]`` in order of arrival
 - ``POST /_bench/reset``: forgets arrivals and peak, keeps the notes
 
@@ -149,7 +150,7 @@ class Exchange(asyncio.Protocol):
         match method, path:
             case "GET", "/_bench/state":
                 return 200, {
-                    "arrivals": len(ledger.arrivals),
+                    "arrivals": len(ledger.seen),
                     "duplicates": ledger.duplicates,
                     "in_flight": ledger.in_flight,
                     "peak_in_flight": ledger.peak_in_flight,

@@ -11,6 +11,9 @@ from rich.table import Table
 
 from bench.measure import CLIENTS
 
+BUSY = 0.5
+"""Load average from which on the machine counts as shared, and the figures as doubtful."""
+
 Figures = dict[str, float]
 """One run of one side: ``accept_64.per_second`` and the like."""
 
@@ -147,6 +150,11 @@ def show(ours: Figures, rival: Figures, runs: int, about: dict[str, Any]) -> Non
     # A table must not be cut where it goes into a file or a pipe, which have no width.
     console = Console() if Console().is_terminal else Console(width=120)
     console.print(table)
+    if about["load_before"] > BUSY:
+        console.print(
+            "[yellow]The machine had other work before the start: measure again when it has none."
+            "[/yellow]"
+        )
     for name, side in (("Frontdesk", ours), ("rival", rival)):
         for key, what in (
             ("deliver.duplicates", "arrived twice"),

@@ -11,6 +11,8 @@ from typing import Any, Literal
 from fastapi import FastAPI
 
 from frontdesk.accounts.service import AccountService
+from frontdesk.catalog import endpoints as catalog_endpoints
+from frontdesk.catalog.service import CatalogService
 from frontdesk.database.pool import Database
 from frontdesk.delivery.service import DeliveryService
 from frontdesk.http.app import check_paths, create_base_app
@@ -18,6 +20,9 @@ from frontdesk.integrations import endpoints as integration_endpoints
 from frontdesk.integrations.service import IntegrationService
 from frontdesk.integrations.vault import Vault, load_key
 from frontdesk.settings import Settings
+from frontdesk.writes import endpoints as write_endpoints
+from frontdesk.writes.intake import Intake
+from frontdesk.writes.service import WritesService
 
 Role = Literal["api", "worker", "command"]
 
@@ -34,19 +39,21 @@ class Services:
     vault: Vault
     accounts: AccountService
     integrations: IntegrationService
-    catalog: Any
+    catalog: CatalogService
     delivery: DeliveryService
     events: Any
-    writes: Any
-    intake: Any
+    writes: WritesService
+    intake: Intake
 
     def begin_drain(self) -> None:
         """Answer at once whoever waits for the end of a write; requests are served as before.
         May be called more than once."""
+        self.writes.drain()
 
     async def close(self) -> None:
         """Finish what is under way and disconnect."""
         self.begin_drain()
+        await self.intake.close()
         await self.database.close()
 
 
@@ -85,7 +92,8 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     for routes in _routes():
         app.router.routes.extend(routes)
-    app.include_router(integration_endpoints.router)
+    for features in (write_endpoints, catalog_endpoints, integration_endpoints):
+        app.include_router(features.router)
     check_paths(app)
     return app
 
@@ -93,13 +101,16 @@ def create_app(services: Services) -> FastAPI:
 def _composed(settings: Settings, database: Database, vault: Vault) -> Services:
     accounts = AccountService(database)
     delivery = DeliveryService(database, settings.budget_factor)
+    catalog = CatalogService(database)
+    intake = Intake(database, queue=settings.intake_queue, batch=settings.intake_batch)
+    writes = WritesService(database, intake, waiters=settings.waiters)
     integrations = IntegrationService(
         database,
         vault,
         settings.allowed_addresses,
         deliveries=delivery,
-        writes=_Transitional(),
-        catalog=_Transitional(),
+        writes=writes,
+        catalog=catalog,
     )
     delivery.serve(integrations)
     return Services(
@@ -108,24 +119,13 @@ def _composed(settings: Settings, database: Database, vault: Vault) -> Services:
         vault=vault,
         accounts=accounts,
         integrations=integrations,
-        catalog=None,
+        catalog=catalog,
         delivery=delivery,
         events=None,
-        writes=None,
-        intake=None,
+        writes=writes,
+        intake=intake,
     )
 
 
 def _routes() -> Sequence[Any]:
     return ()
-
-
-class _Transitional:
-    """Stands in until the features are there. Goes away before this lands."""
-
-    async def cancel_waiting(self, _: Any) -> int:
-        return 0
-
-    async def manual_sync(self, *_: Any) -> None: ...
-
-    async def begin_data_access(self, *_: Any) -> None: ...

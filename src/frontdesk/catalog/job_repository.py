@@ -64,6 +64,13 @@ RETURNING j.id, j.root_job_id, j.job_type, j.model, j.parameters, j.cursor, j.pa
     j.claims, j.created_at, clock_timestamp() AS claimed_at
 """
 
+# Which integrations have something that `claim` would give; an open sync is not itself work.
+_WITH_WORK = """
+SELECT DISTINCT integration_id FROM read_jobs
+WHERE integration_id = ANY ($1) AND finished_at IS NULL AND job_type <> 'sync'
+    AND NOT id = ANY ($2) AND (state = 'running' OR not_before <= clock_timestamp())
+"""
+
 _STILL_MINE = """
 SELECT id FROM read_jobs WHERE id = $1 AND claims = $2 AND state = 'running' FOR UPDATE
 """
@@ -183,6 +190,14 @@ async def claim(
     return await connection.fetch_row(_CLAIM, integration_id, urgency, list(in_hand))
 
 
+async def with_work(
+    connection: Connection, integration_ids: Sequence[UUID], in_hand: Sequence[UUID]
+) -> set[UUID]:
+    """Those of these integrations that have a job which may be due."""
+    rows = await connection.fetch(_WITH_WORK, list(integration_ids), list(in_hand))
+    return {row["integration_id"] for row in rows}
+
+
 async def still_mine(connection: Connection, job_id: UUID, claims: int) -> bool:
     """Lock the job; False where another run has it, and nothing may be stored."""
     return await connection.fetch_value(_STILL_MINE, job_id, claims) is not None
@@ -283,17 +298,4 @@ async def with_open_job(
 ) -> set[UUID]:
     """Which of these integrations have an open job of a type."""
     rows = await connection.fetch(_RUNNING_SYNCS, list(integration_ids), job_type)
-    return {row["integration_id"] for row in rows}
-
-
-_WITH_DUE_JOB = """
-SELECT DISTINCT integration_id FROM read_jobs
-WHERE integration_id = ANY ($1) AND finished_at IS NULL AND not_before <= clock_timestamp()
-    AND job_type <> 'sync'
-"""
-
-
-async def with_due_job(connection: Connection, integration_ids: Sequence[UUID]) -> set[UUID]:
-    """Which of these integrations have a step whose time has come."""
-    rows = await connection.fetch(_WITH_DUE_JOB, list(integration_ids))
     return {row["integration_id"] for row in rows}

@@ -272,7 +272,7 @@ class CatalogService:
         try:
             async with asyncio.timeout(seconds):
                 # Asked again and again: the worker that ends the job is another process.
-                while not await jobs.is_finished(self._database, job_id):
+                while not await jobs.is_finished(self._database, job_id):  # noqa: ASYNC110 — so
                     await asyncio.sleep(_LOOK_SECONDS)
         except TimeoutError:
             return

@@ -104,8 +104,8 @@ class SyncRunner:
         return begun
 
     async def due(self, integration_ids: Sequence[UUID]) -> set[UUID]:
-        """Which of these integrations have a job whose time has come."""
-        return await jobs.with_due_job(self._database, integration_ids)
+        """Which of these integrations have something for `run_step` to do."""
+        return await jobs.with_work(self._database, integration_ids, tuple(self._in_hand))
 
     async def run_step(
         self,
@@ -211,10 +211,15 @@ async def begin_sync(
     *,
     full: bool = False,
 ) -> bool:
-    """Open a sync of all models; False where one is open already."""
+    """Open a sync of all models; False where one is open already (with `full` that becomes one of
+    all models, each read whole)."""
     root_id = new_id()
     if not await syncs.open_root(connection, root_id, account_id, integration_id, {}):
-        return False
+        running = await syncs.running_root(connection, integration_id) if full else None
+        if running is None:
+            return False
+        await syncs.make_whole(connection, running)
+        root_id = running
     models = models_of(declaration)
     last = {} if full else await syncs.last_reads(connection, integration_id, models)
     await syncs.add_steps(

@@ -53,6 +53,8 @@ WHERE integration_id = $1 AND job_type = 'sync' AND finished_at IS NULL FOR UPDA
 
 _LOCK_ROOT = "SELECT id FROM read_jobs WHERE id = $1 AND finished_at IS NULL FOR UPDATE"
 
+_MAKE_WHOLE = "UPDATE read_jobs SET parameters = parameters - 'partial' WHERE id = $1"
+
 # A step that has not begun will do what a second one would.
 _ADD_STEPS = """
 INSERT INTO read_jobs (id, account_id, integration_id, root_job_id, parent_job_id, job_type, model,
@@ -137,6 +139,11 @@ async def running_root(connection: Connection, integration_id: UUID) -> UUID | N
     """The open sync, locked so that it cannot end meanwhile."""
     found: UUID | None = await connection.fetch_value(_RUNNING_ROOT, integration_id)
     return found
+
+
+async def make_whole(connection: Connection, root_id: UUID) -> None:
+    """An open sync of some models is one of all from now on: its end counts as a sync's."""
+    await connection.execute(_MAKE_WHOLE, root_id)
 
 
 async def add_steps(

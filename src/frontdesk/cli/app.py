@@ -7,7 +7,6 @@ import sys
 from importlib.metadata import version
 from typing import Annotated
 
-import click
 import typer
 
 from frontdesk.cli.accounts import account_commands, token_commands
@@ -23,8 +22,6 @@ from frontdesk.database.migrate import MigrationError
 from frontdesk.database.pool import DatabaseUnavailable
 from frontdesk.integrations.vault import EncryptionKeyError
 from frontdesk.observability import mask_text
-
-_INTERRUPTED = 130
 
 app = typer.Typer(
     name="frontdesk",
@@ -65,14 +62,10 @@ def _everywhere(
 def run(arguments: list[str] | None = None) -> int:
     """Run one command; gives its exit code."""
     try:
-        answer = app(args=arguments, standalone_mode=False)
-    except click.exceptions.Exit as ended:
-        return ended.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        return _INTERRUPTED
+        app(args=arguments)
+    except SystemExit as ended:
+        # Typer's way to end: 0, the code of `typer.Exit`, 1 for Ctrl-C, 2 for a wrong usage.
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except CommandFailed as error:
         return _failed(error, error.code)
     except (EmbeddedServerError, DatabaseUnavailable, MigrationError, EncryptionKeyError) as error:
@@ -81,7 +74,7 @@ def run(arguments: list[str] | None = None) -> int:
         # Whoever read our answer has had enough; that is his right, and no traceback's business.
         sys.stderr.close()
         return FAILED
-    return answer if isinstance(answer, int) else 0
+    return 0
 
 
 def _failed(error: Exception, code: int) -> int:

@@ -1,1 +1,1 @@
-"""The worker: takes accepted writes to their PMS, within its limits, and records what came of it."""
+"""The worker: takes accepted writes to their PMS, within its limits, and records the outcome."""

@@ -56,7 +56,7 @@ class Budgets:
                 "method": "",
                 "windows": [[integration.max_request_frequency, seconds]],
             }
-            # Its owner's own, narrower budget is asked first: what it refuses costs the vendor's none.
+            # Its owner's own, narrower budget first: what it refuses costs the vendor's none.
             budgets.insert(0, own)
         return budgets
 
@@ -67,7 +67,7 @@ class Budgets:
         method: str,
         purpose: Purpose,
     ) -> None:
-        """Wait until one read may be made. Raises `ReadRefused` (not_now) if that is too far away."""
+        """Wait until a read may be made. Raises `ReadRefused` (not_now) if that is too far."""
         for budget in self.of(integration, declaration, method):
             while True:
                 granted, wait = await self._repository.take_budget(

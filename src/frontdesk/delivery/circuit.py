@@ -1,5 +1,5 @@
-"""A circuit breaker for one integration: consecutive connection failures or refused credentials stop
-it, one request at a time probes it, and it closes by itself.
+"""A circuit breaker for one integration: consecutive connection failures or refused credentials
+stop it, one request at a time probes it, and it closes by itself.
 
 It only counts and decides; the worker stores its moments on the lease, so that they outlive it and
 an operator sees them.

@@ -1,4 +1,4 @@
-"""The clock by which deadlines are kept: it goes on while the process, or the machine, is asleep."""
+"""The clock by which deadlines are kept: it goes on while process or machine is asleep."""
 
 import time
 

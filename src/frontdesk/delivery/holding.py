@@ -26,7 +26,8 @@ class Scope:
 
 @dataclass(slots=True, eq=False)
 class Holding:
-    """One integration, under one lease. `blocked` and `closed_until` are by `clock.now`."""
+    """One integration, under one lease. `blocked`, `opened_at` (of its
+    circuit) and `closed_until` are by `clock.now`."""
 
     worker_id: UUID
     epoch: int
@@ -35,6 +36,7 @@ class Holding:
     scope: Scope
     circuit: Circuit = field(default_factory=Circuit)
     writing: int = 0
+    opened_at: float = 0.0
     closed_until: float = 0.0
     blocked: dict[str, float] = field(default_factory=dict)
     baselines: dict[UUID, float] = field(default_factory=dict)

@@ -96,7 +96,7 @@ WHERE job_id = $1 AND kind = 'send' AND late AND outcome IN ('delivered', 'rejec
 ORDER BY number DESC LIMIT 1
 """
 
-# --- looking a record up at the PMS ---------------------------------------------------------------
+# --- looking a record up at the PMS -----------------------------------------------------------
 
 # Records of other writes with the same credentials, and those that the cache held before the first
 # attempt left, cannot be this write's.

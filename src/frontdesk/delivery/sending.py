@@ -50,6 +50,7 @@ class Sender:
             return
         request = holding.connector.request(plan, holding.access, str(write.attempt_id))
         exchange: Exchange | None = None
+        began = clock.now()
         try:
             exchange = await self._wire.send(
                 request, timeout_s=holding.declaration.timeout_s, send_before=leave_before
@@ -60,7 +61,7 @@ class Sender:
             return
         except NoAnswer as error:
             outcome = _without_answer(error)
-        await self._react(holding, plan, outcome, exchange)
+        await self._react(holding, plan, outcome, exchange, began)
         transition = after_send(outcome, holding.declaration, write.failures)
         row = completion(write, transition, outcome=outcome.kind.value)
         row |= _attempt_record(holding, request, exchange, outcome)
@@ -105,7 +106,12 @@ class Sender:
             await self._stopping.unauthorised(holding, str(error))
 
     async def _react(
-        self, holding: Holding, plan: Plan, outcome: Outcome, exchange: Exchange | None
+        self,
+        holding: Holding,
+        plan: Plan,
+        outcome: Outcome,
+        exchange: Exchange | None,
+        began: float,
     ) -> None:
         """What the outcome means for everything else of this integration. Before it is recorded,
         so that nothing more is claimed in between."""
@@ -115,7 +121,7 @@ class Sender:
         if outcome.kind is OutcomeKind.UNAUTHORISED:
             await self._stopping.unauthorised(holding, outcome.message)
             return
-        await self._stopping.answered(holding)
+        await self._stopping.answered(holding, began)
         report = holding.connector.refined_budget(exchange.answer)
         if report is not None:
             await self._budgets.note_quota(

@@ -1,4 +1,4 @@
-"""What other features may ask of delivery: how an integration's budget stands, and to try it now."""
+"""What other features may ask of delivery: how a budget stands, and to try a PMS now."""
 
 from typing import Any
 from uuid import UUID

@@ -1,7 +1,8 @@
-"""A connector's reads: each within the budget, the concurrency and the circuit of its integration."""
+"""A connector's reads: within the budget, concurrency and circuit of the integration."""
 
 from collections.abc import Sequence
 
+from frontdesk.delivery import clock
 from frontdesk.delivery.budgets import Budgets, Purpose
 from frontdesk.delivery.holding import Holding
 from frontdesk.delivery.stopping import Stopping
@@ -67,6 +68,7 @@ class ReadSession:
             holding.integration, declaration, request.budget_key, self._purpose
         )
         async with holding.scope.gate.reading(self._purpose):
+            began = clock.now()
             try:
                 exchange = await self._wire.send(request, timeout_s=declaration.timeout_s)
             except NoAnswer as error:
@@ -74,7 +76,7 @@ class ReadSession:
                 raise
         answer = exchange.answer
         if answer.status not in (401, 403):
-            await self._stopping.answered(holding)
+            await self._stopping.answered(holding, began)
         report = holding.connector.refined_budget(answer)
         if report is not None:
             await self._budgets.note_quota(

@@ -20,9 +20,10 @@ class Stopping:
     def __init__(self, repository: DeliveryRepository) -> None:
         self._repository = repository
 
-    async def answered(self, holding: Holding) -> None:
-        """The PMS answered: an open circuit closes."""
-        if holding.circuit.answered():
+    async def answered(self, holding: Holding, began: float) -> None:
+        """The PMS answered a request that began then (`clock.now`): an open circuit closes. What
+        was under way when it opened proves nothing: only a probe does."""
+        if began >= holding.opened_at and holding.circuit.answered():
             holding.closed_until = 0.0
             log.info("circuit_closed", integration_id=str(holding.integration.id))
             await self._repository.open(holding.integration.id)
@@ -45,7 +46,8 @@ class Stopping:
 
     async def _open(self, holding: Holding, opening: Opening) -> None:
         # In memory first: nothing may be claimed between here and the commit.
-        holding.closed_until = clock.now() + opening.seconds
+        holding.opened_at = clock.now()
+        holding.closed_until = holding.opened_at + opening.seconds
         message = mask(opening.message, holding.secrets)
         log.warning(
             "circuit_opened",

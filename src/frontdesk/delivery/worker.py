@@ -1,8 +1,8 @@
 """The worker process: holds integrations by lease, claims their writes, and carries them out.
 
 Its loops: a heartbeat that keeps every lease alive; one that takes over what nobody holds; one that
-claims as many writes as there are free slots; one that reads catalogs; one that learns ids; one that
-expires. None waits for another, and a PMS that hangs costs its own integration only.
+claims as many writes as there are free slots; one that reads catalogs; one that learns ids; one
+that expires. None waits for another, and a PMS that hangs costs its own integration only.
 """
 
 import asyncio
@@ -267,7 +267,7 @@ class Worker:
                     async with asyncio.timeout(left):
                         await self._wake.wait()
             if clock.now() >= next_poll:
-                # The net under the notifications: backoffs that have run out, wake-ups that were lost.
+                # The net under the notifications: backoffs that ran out, wake-ups that were lost.
                 self._wanted |= self._holdings.keys()
                 next_poll = clock.now() + poll
             try:

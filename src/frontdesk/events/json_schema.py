@@ -102,8 +102,8 @@ def _conditions(
     if rule.require:
         then = _with([name for name in rule.require if name in operation.fields])
     if rule.refuse:
-        refused: JsonSchema = {"properties": {name: {"type": "null"} for name in rule.refuse}}
-        then = _merge(then, refused)
+        nothing: JsonSchema = {"type": "null"}
+        then = _merge(then, {"properties": dict.fromkeys(rule.refuse, nothing)})
     plain = not rule.classes and not rule.x_type_ids
     shown: JsonSchema = {"if": condition, "then": then}
     return [shown if plain else {"description": rule.message, **shown}]
@@ -127,10 +127,8 @@ def _with(names: Sequence[str]) -> JsonSchema:
     """These fields are given: present and not null."""
     if not names:
         return {}
-    return {
-        "required": list(names),
-        "properties": {name: {"not": {"type": "null"}} for name in names},
-    }
+    given: JsonSchema = {"not": {"type": "null"}}
+    return {"required": list(names), "properties": dict.fromkeys(names, given)}
 
 
 def _merge(one: JsonSchema, other: JsonSchema) -> JsonSchema:

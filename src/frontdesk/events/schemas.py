@@ -2,7 +2,8 @@
 
 Knows the fields and no PMS. What is valid by itself goes on even when something else is not, so
 that the checks that follow can name their problems in the same answer. Never guesses: a number in
-quotes is no number, a date-time without offset no instant.
+quotes is no number, a date-time without offset no instant. Takes parsed JSON: malformed text, NUL
+characters and repeated keys are refused before (`http.body`).
 """
 
 import re
@@ -14,10 +15,10 @@ from urllib.parse import urlsplit
 
 import email_validator
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails, PydanticCustomError, from_json
+from pydantic_core import ErrorDetails, PydanticCustomError
 from typing_extensions import TypedDict
 
-from frontdesk.errors import ApiError, Code, Problem
+from frontdesk.errors import Problem, invalid
 from frontdesk.events.fields import (
     CLOCK_PATTERN,
     DATE_PATTERN,
@@ -164,59 +165,40 @@ class ReadBody:
     refused: frozenset[str] = frozenset()
 
 
-def read_new_event(body: bytes) -> ReadBody:
-    """The body of a create. Raises `ApiError` 400 where it is no JSON object."""
+def read_new_event(body: Any) -> ReadBody:
+    """The parsed body of a create. Raises `ApiError` 400 where it is no object."""
     return _read(_CREATE, body)
 
 
-def read_changed_event(body: bytes) -> ReadBody:
-    """The body of an update. Raises `ApiError` 400 where it is no JSON object."""
+def read_changed_event(body: Any) -> ReadBody:
+    """The parsed body of an update. Raises `ApiError` 400 where it is no object."""
     return _read(_UPDATE, body)
 
 
-def _read(adapter: TypeAdapter[Any], body: bytes) -> ReadBody:
+def _read(adapter: TypeAdapter[Any], body: Any) -> ReadBody:
     try:
-        values: dict[str, Any] = adapter.validate_json(body)
+        values: dict[str, Any] = adapter.validate_python(body)
     except ValidationError as error:
         return _read_partly(body, error)
-    return _without_nul(
-        ReadBody({name: value for name, value in values.items() if value is not None}), body
-    )
+    return ReadBody({name: value for name, value in values.items() if value is not None})
 
 
-def _read_partly(body: bytes, error: ValidationError) -> ReadBody:
+def _read_partly(body: Any, error: ValidationError) -> ReadBody:
     details = error.errors(include_url=False, include_context=True)
     problems = tuple(_problem(detail) for detail in details)
-    if any(not detail["loc"] for detail in details):
-        raise ApiError(Code.INVALID_REQUEST, problems[0].message, issues=problems)
+    if not isinstance(body, dict):
+        raise invalid(problems)
     names = {str(detail["loc"][0]) for detail in details}
-    # The same reader again: another one could understand the same bytes differently.
-    raw: dict[str, Any] = from_json(body)
-    fields = {name: value for name, value in raw.items() if name not in names and value is not None}
     missing = {str(detail["loc"][0]) for detail in details if _is_missing(detail)}
-    return _without_nul(ReadBody(fields, problems, frozenset(names - missing)), body)
-
-
-def _without_nul(read: ReadBody, body: bytes) -> ReadBody:
-    """PostgreSQL stores no NUL in a text. Unescaped it is no JSON, so only escapes are sought."""
-    if b"\\u0000" not in body:
-        return read
-    hit = {name for name, value in read.fields.items() if isinstance(value, str) and "\0" in value}
-    return ReadBody(
-        {name: value for name, value in read.fields.items() if name not in hit},
-        read.problems
-        + tuple(
-            Problem("invalid_value", (name,), f"{name} must not contain a NUL character.")
-            for name in sorted(hit)
-        ),
-        read.refused | hit,
-    )
+    fields = {
+        name: value for name, value in body.items() if name not in names and value is not None
+    }
+    return ReadBody(fields, problems, frozenset(names - missing))
 
 
 _CODES = {
     "missing": "required",
     "extra_forbidden": "unknown_field",
-    "json_invalid": "malformed_json",
     "literal_error": "invalid_value",
     "invalid_value": "invalid_value",
     "greater_than_equal": "out_of_range",
@@ -245,12 +227,6 @@ def _problem(detail: ErrorDetails) -> Problem:
         case "extra_forbidden":
             return Problem(
                 "unknown_field", path, f"There is no field {_shown(name)} in this request."
-            )
-        case "json_invalid":
-            return Problem(
-                "malformed_json",
-                path,
-                f"The body is not JSON: {context.get('error', 'unreadable')}.",
             )
         case "literal_error" | "invalid_value":
             message = f"{name} must be {expected}."

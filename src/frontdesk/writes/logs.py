@@ -12,16 +12,10 @@ import orjson
 
 from frontdesk.database.pool import Database
 from frontdesk.errors import Problem, invalid, not_found
-from frontdesk.http.paging import (
-    EXACT_TOTAL,
-    ListQuery,
-    Scalar,
-    page_answer,
-    parse_moment,
-)
+from frontdesk.http.paging import EXACT_TOTAL, ListQuery, Scalar, page_answer, parse_moment
 from frontdesk.ids import parse_id
 from frontdesk.writes import repository
-from frontdesk.writes.status import FAILED_STATES, write_status
+from frontdesk.writes.status import FAILED_STATES, Row, write_status
 
 TIME_RANGES: Mapping[str, timedelta] = {
     "hour": timedelta(hours=1),
@@ -43,10 +37,8 @@ WRITE_FILTERS: Mapping[str, str] = {
     "write_category": "Only this category; every write here is one of `events`.",
     "external_reference": "Only this reference of yours.",
 }
-JOB_ORDERABLE = ("created_at", "id")
+JOB_ORDERABLE = ("created_at",)
 JOB_FILTERS: Mapping[str, str] = {"integration_id": "Only this integration."}
-
-_DELIVERED = ("delivered", "found", "done", "ok", "succeeded", "read")
 
 
 class Logs:
@@ -100,13 +92,12 @@ class Logs:
             integration_id = parse_id(text)
             if integration_id is None:
                 return _page(query, [], 0)
-        directions = _directions(query)
         rows = await repository.attempts(
             self._database,
             account_id,
             job_id=job_id,
             integration_id=integration_id,
-            directions=directions,
+            directions=(query.order[0].direction, query.order[-1].direction),
             after=_after(query),
             limit=query.limit + 1,
             offset=query.offset,
@@ -154,7 +145,7 @@ def _no_logs() -> dict[str, Any]:
     return {"results": {"logs": []}}
 
 
-def _write_log(row: Mapping[str, Any]) -> dict[str, Any]:
+def _write_log(row: Row) -> dict[str, Any]:
     errors = [str(error.get("message", "")) for error in orjson.loads(row["errors"])]
     return {
         "id": row["id"],
@@ -172,7 +163,7 @@ def _write_log(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _job_log(row: Mapping[str, Any]) -> dict[str, Any]:
+def _job_log(row: Row) -> dict[str, Any]:
     return {
         "id": row["id"],
         "job_id": row["job_id"],
@@ -187,24 +178,21 @@ def _job_log(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _attempt_status(row: Mapping[str, Any]) -> str:
+def _attempt_status(row: Row) -> str:
     if row["finished_at"] is None:
         return "PENDING"
-    return "SUCCESS" if row["outcome"] in _DELIVERED else "FAILURE"
+    # A read-back that could be read did its work, whatever it found.
+    read = row["kind"] == "read_back" and row["outcome"] != "unreadable"
+    return "SUCCESS" if read or row["outcome"] == "delivered" else "FAILURE"
 
 
-def _page(query: ListQuery, rows: Sequence[Mapping[str, Any]], total: int) -> dict[str, Any]:
+def _page(query: ListQuery, rows: Sequence[Row], total: int) -> dict[str, Any]:
     return page_answer(query, rows, total, values_of=_value, shown=_job_log)
 
 
-def _value(row: Mapping[str, Any], field: str) -> Scalar:
+def _value(row: Row, field: str) -> Scalar:
     value = row[field]
     return value.isoformat() if isinstance(value, datetime) else str(value)
-
-
-def _directions(query: ListQuery) -> tuple[str, str]:
-    """By time, then by id. Ids are made in the order of time, so ordering by id alone is by time."""
-    return query.order[0].direction, query.order[-1].direction
 
 
 def _after(query: ListQuery) -> tuple[datetime, UUID] | None:

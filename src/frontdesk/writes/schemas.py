@@ -25,8 +25,8 @@ class CreatedRecord(BaseModel):
     id: str = Field(description="Frontdesk's id; answers at /v1/events/{id}.")
     x_id: str | None = Field(description="The PMS's id; null until it is known.")
     resolution: Resolution = Field(
-        description="How the PMS's id is known: `exact` from its answer, `matched` by reading back, "
-        "`pending` while it is not."
+        description="How the PMS's id is known: `exact` from its answer, `matched` by reading "
+        "back, `pending` while it is not."
     )
 
 

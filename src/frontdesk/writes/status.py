@@ -10,6 +10,11 @@ from typing import Any, Literal, get_args
 
 import orjson
 
+from frontdesk.database.pool import Record
+
+Row = Record | Mapping[str, Any]
+"""A row of the repository."""
+
 State = Literal[
     "scheduled",
     "queued",
@@ -50,7 +55,7 @@ def write_status(state: str) -> WriteStatus:
     return _STATUSES[state]
 
 
-def waiting_for(row: Mapping[str, Any]) -> WaitingFor | None:
+def waiting_for(row: Row) -> WaitingFor | None:
     """What a write waits for; None while it is being sent, or ended, or about to be taken."""
     state, now = row["state"], row["now"]
     if state in ENDED_STATES or state == "sending":
@@ -74,7 +79,7 @@ def waiting_for(row: Mapping[str, Any]) -> WaitingFor | None:
     return "rate_limit" if blocked_until is not None and blocked_until > now else None
 
 
-def next_attempt_at(row: Mapping[str, Any]) -> datetime | None:
+def next_attempt_at(row: Row) -> datetime | None:
     """When the write is looked at again, as far as that is known."""
     if row["state"] in ENDED_STATES or row["ready_at"] is None or not row["active"]:
         return None
@@ -83,7 +88,7 @@ def next_attempt_at(row: Mapping[str, Any]) -> datetime | None:
     return latest if latest > row["now"] else None
 
 
-def status_of(row: Mapping[str, Any]) -> dict[str, Any]:
+def status_of(row: Row) -> dict[str, Any]:
     """The write as `write-status` answers it."""
     details = [_detail(error) for error in orjson.loads(row["errors"])]
     succeeded = row["state"] == "succeeded"
@@ -109,7 +114,7 @@ def status_of(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def marker_of(row: Mapping[str, Any]) -> str:
+def marker_of(row: Row) -> str:
     """Changes whenever what a stream tells of a write changes: the id of a server-sent event."""
     parts = (row["state"], row["attempts"], row["resolution"] or "", waiting_for(row) or "")
     return "-".join(str(part) for part in parts)
@@ -125,7 +130,7 @@ def _detail(error: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _record(row: Mapping[str, Any]) -> dict[str, Any]:
+def _record(row: Row) -> dict[str, Any]:
     return {
         "model": "events",
         "id": row["event_id"],

@@ -6,15 +6,15 @@ number of waiters is bounded; past it nobody waits.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import UUID
 
 import structlog
 
 from frontdesk.database.pool import DatabaseUnavailable
+from frontdesk.writes.status import Row
 
 _log = structlog.get_logger(__name__)
 
@@ -22,7 +22,7 @@ PAUSE_SECONDS = 0.025
 # A database that is away is asked more rarely; the waiters' own deadlines go on.
 _PAUSE_WITHOUT_DATABASE = 0.5
 
-Look = Callable[[Collection[UUID]], Awaitable[Sequence[Mapping[str, Any]]]]
+Look = Callable[[Collection[UUID]], Awaitable[Sequence[Row]]]
 """Rows of `id`, `mark` and `ended` for these writes."""
 
 
@@ -88,7 +88,8 @@ class Waiters:
 
     async def _ask(self) -> None:
         try:
-            while self._waiting:
+            # Others' commits cannot wake this process: it has to look.
+            while self._waiting:  # noqa: ASYNC110 — see above
                 await asyncio.sleep(await self._ask_once())
         finally:
             self._asking = None
@@ -106,6 +107,8 @@ class Waiters:
             row = found.get(waiter.job_id)
             # A write that is not there cannot move: nobody is kept waiting for it.
             moved = row is None or row["ended"]
-            if moved or (waiter.mark is not None and row is not None and row["mark"] != waiter.mark):
+            if moved or (
+                waiter.mark is not None and row is not None and row["mark"] != waiter.mark
+            ):
                 waiter.moved.set()
         return PAUSE_SECONDS

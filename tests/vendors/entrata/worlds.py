@@ -1,11 +1,25 @@
 """Residents, references and answers of an invented Entrata customer, for Entrata's tests."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-from frontdesk.vendors.contract import Access, EventIntent, Lease, Reference, Resident
+import pytest
+from tests.vendors.replay import ReplaySession, sent, told
+
+from frontdesk.vendors.contract import (
+    Access,
+    Answer,
+    EventIntent,
+    Issue,
+    Lease,
+    Reference,
+    Refused,
+    Request,
+    Resident,
+)
 from frontdesk.vendors.declaration import EventClass
+from frontdesk.vendors.entrata.connector import EntrataConnector
 
 ACCESS = Access("https://sandbox.example/entrata", {"apiKey": "demo-key-1", "companyId": "acme"})
 
@@ -60,3 +74,47 @@ def success(result: Mapping[str, Any]) -> dict[str, Any]:
 
 def error(code: object, message: str = "Upstream's own words") -> dict[str, Any]:
     return {"response": {"requestId": "1", "error": {"code": code, "message": message}}}
+
+
+EVENT = {
+    "eventId": 9001,
+    "typeId": 3,
+    "leaseId": 88001,
+    "type": "Call - Incoming",
+    "date": "11/01/2026T01:30:00",
+    "Comments": "About the rent",
+    "eventReasons": "Rent",
+    "callData": {"callFrom": "1", "ringThrough": "2", "duration": "65", "callStatus": "ANSWER"},
+}
+
+
+def method_of(request: Request) -> str:
+    return str(sent(request)["method"]["name"])
+
+
+def answering(**results: Any) -> Callable[[Request], Answer]:
+    """A gateway that answers each method with its result, all on one page."""
+
+    def answer(request: Request) -> Answer:
+        return told(200, success(results[method_of(request)]))
+
+    return answer
+
+
+def session_of(
+    answer: Callable[[Request], Answer], x_property_ids: Sequence[str] = ("5001",)
+) -> ReplaySession:
+    return ReplaySession(ACCESS, answer, x_property_ids)
+
+
+def issues_of(event: EventIntent) -> list[tuple[str, tuple[str | int, ...]]]:
+    with pytest.raises(Refused) as refused:
+        EntrataConnector().plan(event)
+    return [(issue.code, issue.path) for issue in refused.value.issues]
+
+
+def the_issue(event: EventIntent) -> Issue:
+    with pytest.raises(Refused) as refused:
+        EntrataConnector().plan(event)
+    (issue,) = refused.value.issues
+    return issue

@@ -1,7 +1,7 @@
 """Buildium's wire: REST and JSON, two key headers, offset paging, one error model.
 
 Builds requests and says what an answer means; it opens no connection, and it never takes a status
-for the whole answer. Source: Buildium Open API reference and observed answers (docs/vendors).
+for the whole answer. Source: Buildium Open API reference and observed answers.
 """
 
 from collections.abc import Mapping

@@ -6,13 +6,22 @@ nulls do not count, nor does how long the caller is willing to wait. Knows nothi
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import orjson
-from pydantic_core import from_json
 
 from frontdesk.errors import Problem, invalid
 
 MAX_KEY_LENGTH = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An idempotency key, and the fingerprint (hex) of the request that bears it."""
+
+    key: str
+    fingerprint: str
 
 
 def read_key(values: Sequence[str]) -> str | None:
@@ -37,17 +46,11 @@ def read_key(values: Sequence[str]) -> str | None:
     return key
 
 
-def fingerprint(
-    method: str, path: str, body: bytes, query: Iterable[tuple[str, str]]
-) -> str | None:
-    """SHA-256 (hex) of the request's meaning; None where the body is no JSON, which is refused
-    before any key matters. `query` is every parameter but `wait`."""
-    try:
-        parsed = from_json(body) if body else None
-        if isinstance(parsed, dict):
-            parsed = {name: value for name, value in parsed.items() if value is not None}
-        meaning = [method, path.rstrip("/"), sorted(query), parsed]
-        return hashlib.sha256(orjson.dumps(meaning, option=orjson.OPT_SORT_KEYS)).hexdigest()
-    except (ValueError, TypeError):
-        # Not JSON, or a number that no field takes: either way a 400 follows.
-        return None
+def fingerprint(method: str, path: str, body: Any, query: Iterable[tuple[str, str]]) -> str:
+    """SHA-256 (hex) of the request's meaning. `body` is the parsed body; `query` is every
+    parameter, of which `wait` does not count."""
+    if isinstance(body, dict):
+        body = {name: value for name, value in body.items() if value is not None}
+    counted = sorted((name, value) for name, value in query if name != "wait")
+    meaning = [method, path.rstrip("/"), counted, body]
+    return hashlib.sha256(orjson.dumps(meaning, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -1,0 +1,63 @@
+# Everything by name; `make help` lists it. Nothing is installed outside this folder.
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+STAMP := .venv/.ready
+BENCH_STAMP := .venv/.ready-for-bench
+LOCKED := uv.lock pyproject.toml
+# The development machine has two cores; more workers than cores only add noise to deadlines.
+TEST_WORKERS ?= 2
+TEST_OPTIONS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo serve test bench lint format types walls docs check clean
+
+help: ## List what there is
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: $(STAMP) ## Make the environment in .venv, with locked dependencies
+
+$(STAMP): $(LOCKED) .ci/uv
+	@PYTHON="$(PYTHON)" UV_VERSION="$(UV_VERSION)" .ci/uv sync --frozen --all-extras
+	@touch $(STAMP)
+
+$(BENCH_STAMP): $(STAMP)
+	@PYTHON="$(PYTHON)" UV_VERSION="$(UV_VERSION)" .ci/uv sync --frozen --all-extras --group bench
+	@touch $(BENCH_STAMP)
+
+demo: $(STAMP) ## Watch events travel into every PMS and back (simulators, nothing leaves this machine)
+	@$(BIN)/frontdesk demo
+
+serve: $(STAMP) ## Run everything, simulators included, until Ctrl-C
+	@$(BIN)/frontdesk serve --sandbox
+
+test: $(STAMP) ## Run every test
+	$(BIN)/pytest -n $(TEST_WORKERS) $(TEST_OPTIONS)
+
+bench: $(BENCH_STAMP) ## Measure this service beside a hand-written one
+	@$(BIN)/python -m bench $(BENCH_OPTIONS)
+
+lint: $(STAMP) ## Lint, and check the format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(STAMP) ## Put the code into its format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(BENCH_STAMP) ## Check the types, strictly
+	$(BIN)/mypy --strict src
+	MYPYPATH=src:. $(BIN)/mypy --strict --explicit-package-bases bench tests examples
+
+walls: $(STAMP) ## Check who may import whom, and who may name whom
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/walls
+
+docs: $(STAMP) ## Write the generated reference pages anew
+	$(BIN)/python -m docs.generate
+
+check: lint types walls test ## Lint, types, walls, tests
+
+clean: ## Take the environment and the caches away
+	rm -rf .venv .bootstrap .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

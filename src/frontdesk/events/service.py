@@ -1,0 +1,371 @@
+"""Accepting a resident event: every id resolved, every rule applied, then one durable write.
+
+An answer without an error means that the write is committed. Nothing here talks to a PMS, and a dry
+run stores nothing. The order of refusals: what the PMS cannot do at all, then what the integration
+is not open for, then everything that is wrong with the body at once, then a disabled property.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from frontdesk.catalog.known import KnownEvent, PropertyState, Resolved
+from frontdesk.catalog.service import CatalogService
+from frontdesk.database.pool import DatabaseUnavailable
+from frontdesk.errors import ApiError, Code, Problem, invalid, not_found
+from frontdesk.events.answers import answer_of, changed_record, new_record, warnings_of
+from frontdesk.events.references import NOT_SYNCED_YET, wanted_ids
+from frontdesk.events.rules import Checked, OperationName, Terms, check, intent_of, plannable
+from frontdesk.events.schemas import ReadBody, read_changed_event, read_new_event
+from frontdesk.ids import new_id, parse_id
+from frontdesk.integrations.service import Integration, IntegrationService
+from frontdesk.vendors.contract import Access, Connector, Plan, Refused, Vendor
+from frontdesk.vendors.masking import masked
+from frontdesk.vendors.registry import vendors
+from frontdesk.writes.idempotency import Key
+from frontdesk.writes.intake import Accepted, Intake, Mismatched, NewWrite, Replayed
+from frontdesk.writes.plans import dump_plan
+from frontdesk.writes.service import WritesService, mismatch
+
+DRY_RUN_REQUEST_ID = "dry-run"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a request wants to be treated, beside its body. `wait` in seconds; None: not asked for."""
+
+    ignore_unknown_fields: bool = False
+    dry_run: bool = False
+    wait: float | None = None
+    key: Key | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A 200: its body, and whether it repeats the answer to an earlier request."""
+
+    body: dict[str, Any]
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Where an event goes: the integration, its PMS, and (for an update) the event to change."""
+
+    integration: Integration
+    vendor: Vendor
+    connector: Connector
+    operation: OperationName
+    event: KnownEvent | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """An event that breaks no rule, planned."""
+
+    checked: Checked
+    resolved: Resolved
+    place: PropertyState | None
+    plan: Plan
+
+
+class EventsService:
+    """Accepts events for every account; each call names whose."""
+
+    def __init__(
+        self,
+        integrations: IntegrationService,
+        catalog: CatalogService,
+        writes: WritesService,
+        intake: Intake,
+    ) -> None:
+        self._integrations = integrations
+        self._catalog = catalog
+        self._writes = writes
+        self._intake = intake
+
+    async def create(
+        self, account_id: UUID, body: Any, options: Options, vendor: str | None = None
+    ) -> Reply:
+        """Accept a new event; `body` is parsed JSON. `vendor` is the path's, if it names one.
+        Raises ApiError 400, 405, 409, 422, 503."""
+        if vendor is not None:
+            _refuse_unsupported(vendors()[vendor], "create")
+        if (replay := await self._replay(account_id, options)) is not None:
+            return await self._with_write(account_id, replay, options)
+        read = read_new_event(body)
+        target = await self._target_of(account_id, read, vendor, options)
+        return await self._accept(account_id, target, read, options)
+
+    async def update(
+        self,
+        account_id: UUID,
+        event_id: UUID | None,
+        body: Any,
+        options: Options,
+        vendor: str | None = None,
+    ) -> Reply:
+        """Accept a change of an event. Raises ApiError 400, 404, 405, 409, 422, 503."""
+        if vendor is not None:
+            _refuse_unsupported(vendors()[vendor], "update")
+        if (replay := await self._replay(account_id, options)) is not None:
+            return await self._with_write(account_id, replay, options)
+        event = None
+        if event_id is not None:
+            event = await self._catalog.event(account_id, event_id)
+        if event is None:
+            raise not_found("event")
+        if vendor is not None and vendor != event.vendor:
+            raise invalid([_of_another_vendor(("path", "vendor"), event.vendor, vendor)])
+        integration = await self._integrations.get_owned(account_id, event.integration_id)
+        if integration is None:
+            raise not_found("event")
+        target = _target(integration, "update", event)
+        read = read_changed_event(body)
+        return await self._accept(account_id, target, read, options)
+
+    # --- inside -------------------------------------------------------------------------------
+
+    async def _replay(self, account_id: UUID, options: Options) -> Reply | None:
+        """The answer that the key has already. Before any validation: a catalog that has changed
+        since cannot turn a replay into a refusal."""
+        if options.key is None or options.dry_run:
+            return None
+        taken = await self._intake.look_up(account_id, options.key.key, options.key.fingerprint)
+        return None if taken is None else _replayed(taken)
+
+    async def _target_of(
+        self, account_id: UUID, read: ReadBody, vendor: str | None, options: Options
+    ) -> _Target:
+        """The integration that the body names. Raises ApiError; without one, what can be said of
+        the rest is said with it."""
+        integration = None
+        problems: list[Problem] = []
+        if (text := read.fields.get("integration_id")) is not None:
+            integration_id = parse_id(text)
+            if integration_id is not None:
+                integration = await self._integrations.get_owned(account_id, integration_id)
+            if integration is None:
+                problems.append(
+                    Problem(
+                        "unknown_reference",
+                        ("integration_id",),
+                        "This account has no integration with this id.",
+                    )
+                )
+        if integration is not None:
+            if vendor is not None and integration.vendor != vendor:
+                problems.append(_of_another_vendor(("integration_id",), integration.vendor, vendor))
+            else:
+                return _target(integration, "create")
+        if vendor is None:
+            raise invalid([*problems, *read.problems])
+        terms = Terms(vendors()[vendor].declaration, "create", options.ignore_unknown_fields)
+        raise invalid([*problems, *check(terms, read, None).problems])
+
+    async def _accept(
+        self, account_id: UUID, target: _Target, read: ReadBody, options: Options
+    ) -> Reply:
+        prepared = await self._prepare(account_id, target, read, options)
+        warnings = warnings_of((*prepared.checked.warnings, *prepared.plan.notices))
+        if options.dry_run:
+            return Reply(_dry_run(target, prepared.plan, warnings))
+        job_id = new_id()
+        answer = answer_of(job_id, _answered(target, prepared), warnings)
+        write = _write(job_id, account_id, target, prepared, warnings, options.key, answer)
+        outcome = await self._intake.submit(write)
+        reply = Reply(answer) if isinstance(outcome, Accepted) else _replayed(outcome)
+        return await self._with_write(account_id, reply, options)
+
+    async def _prepare(
+        self, account_id: UUID, target: _Target, read: ReadBody, options: Options
+    ) -> _Prepared:
+        integration, event = target.integration, target.event
+        declaration = target.vendor.declaration
+        terms = Terms(
+            declaration,
+            target.operation,
+            options.ignore_unknown_fields,
+            integration.allow_email_send,
+        )
+        wanted = wanted_ids(read.fields, terms.taken)
+        if event is not None:
+            wanted["resident_id"] = event.resident_id
+        resolved = await self._catalog.resolve(account_id, integration.id, wanted)
+        checked = check(terms, read, resolved)
+        place = _place(resolved)
+        plan = None
+        if plannable(checked, resolved):
+            intent = intent_of(
+                checked,
+                terms,
+                resolved,
+                property_timezone=(place.timezone if place else None) or integration.timezone,
+                x_event_id=None if event is None else event.x_id,
+            )
+            try:
+                plan = target.connector.plan(intent)
+            except Refused as refused:
+                _add_issues(checked, refused)
+        elif event is not None and resolved.resident is None and not checked.problems:
+            raise ApiError(Code.CONFLICT, "The resident of this event is not known here.")
+        if checked.problems or plan is None:
+            raise invalid(checked.problems, _hint(resolved))
+        if place is not None and not place.enabled:
+            raise ApiError(
+                Code.CONFLICT,
+                "The property of this resident is disabled; it takes no new writes.",
+                details={"property_id": str(place.id)},
+            )
+        return _Prepared(checked, resolved, place, plan)
+
+    async def _with_write(self, account_id: UUID, reply: Reply, options: Options) -> Reply:
+        """With `wait`: the answer with the write as it stands after it. The write is stored: a
+        database that goes away now takes nothing back, and the answer goes without."""
+        if options.wait is None:
+            return reply
+        job_id = parse_id(reply.body["job_id"])
+        try:
+            write = await self._writes.status(account_id, job_id, wait=options.wait)
+        except DatabaseUnavailable:
+            return reply
+        return Reply({**reply.body, "write": write}, reply.replayed)
+
+
+def _refuse_unsupported(vendor: Vendor, operation: OperationName) -> None:
+    declaration = vendor.declaration
+    if getattr(declaration, operation) is not None and vendor.connector is not None:
+        return
+    verb = "create" if operation == "create" else "change"
+    reason = declaration.unsupported_reason or "Its API has no such call."
+    raise ApiError(
+        Code.NOT_SUPPORTED,
+        f"{declaration.name} cannot {verb} resident events: {reason}",
+        details={"vendor": declaration.vendor, "operation": operation},
+    )
+
+
+def _target(
+    integration: Integration, operation: OperationName, event: KnownEvent | None = None
+) -> _Target:
+    """Raises ApiError 405 for what the PMS cannot do, 409 for what the integration is closed to."""
+    vendor = vendors().get(integration.vendor)
+    if vendor is None:
+        raise ApiError(
+            Code.CONFLICT, f"This version of Frontdesk does not know {integration.vendor}."
+        )
+    _refuse_unsupported(vendor, operation)
+    if integration.is_archived:
+        raise ApiError(Code.CONFLICT, "The integration is archived; it takes no new writes.")
+    if not integration.active:
+        raise ApiError(
+            Code.CONFLICT, "The integration is not active; set `active` before sending events."
+        )
+    if event is not None and event.x_id is None:
+        raise ApiError(
+            Code.CONFLICT,
+            "The PMS's id of this event is not known yet; it can be changed once it is.",
+        )
+    connector = vendor.connector
+    if connector is None:  # pragma: no cover — refused above
+        raise TypeError(f"{integration.vendor} has no connector")
+    return _Target(integration, vendor, connector, operation, event)
+
+
+def _of_another_vendor(path: tuple[str, ...], actual: str, wanted: str) -> Problem:
+    return Problem(
+        "vendor_mismatch",
+        path,
+        f"This path is for {wanted}; the integration is of {actual}.",
+        wanted,
+        actual,
+    )
+
+
+def _place(resolved: Resolved) -> PropertyState | None:
+    """The property that the event belongs to: of the unit that was named, else the resident's."""
+    if resolved.unit is not None:
+        found = resolved.property_of(resolved.unit.reference.x_property_id)
+        if found is not None:
+            return found
+    if resolved.resident is None:
+        return None
+    return resolved.property_of(resolved.resident.resident.x_property_id)
+
+
+def _add_issues(checked: Checked, refused: Refused) -> None:
+    for issue in refused.issues:
+        checked.refuse(
+            Problem(issue.code, issue.path, issue.message, issue.expected, issue.received)
+        )
+
+
+def _hint(resolved: Resolved) -> str:
+    return "" if resolved.first_sync_done else NOT_SYNCED_YET
+
+
+def _replayed(outcome: Replayed | Mismatched) -> Reply:
+    if isinstance(outcome, Mismatched):
+        raise mismatch()
+    return Reply(outcome.answer, replayed=True)
+
+
+def _answered(target: _Target, prepared: _Prepared) -> dict[str, Any]:
+    """The accepted input. Of an update, the integration and the resident follow from the event."""
+    accepted = prepared.checked.accepted
+    if target.event is None:
+        return accepted
+    resident = prepared.resolved.resident
+    return {
+        "integration_id": str(target.integration.id),
+        "resident_id": None if resident is None else str(resident.id),
+        **accepted,
+    }
+
+
+def _dry_run(target: _Target, plan: Plan, warnings: list[dict[str, Any]]) -> dict[str, Any]:
+    integration = target.integration
+    request = target.connector.request(
+        plan, Access(integration.base_url, integration.credentials), DRY_RUN_REQUEST_ID
+    )
+    secrets = target.vendor.declaration.secrets_of(integration.credentials)
+    return {"valid": True, "request": masked(request, secrets), "warnings": warnings}
+
+
+def _write(
+    job_id: UUID,
+    account_id: UUID,
+    target: _Target,
+    prepared: _Prepared,
+    warnings: list[dict[str, Any]],
+    key: Key | None,
+    answer: dict[str, Any],
+) -> NewWrite:
+    accepted, resolved = prepared.checked.accepted, prepared.resolved
+    resident = resolved.resident
+    if resident is None:  # pragma: no cover — nothing is planned without one
+        raise TypeError("a write has a resident")
+    if target.event is None:
+        event_id, record = new_id(), new_record(accepted, resolved, prepared.place)
+    else:
+        event_id = target.event.id
+        record = changed_record(accepted, resolved, target.event)
+    return NewWrite(
+        id=job_id,
+        account_id=account_id,
+        integration_id=target.integration.id,
+        vendor=target.integration.vendor,
+        operation=target.operation,
+        resident_id=resident.id,
+        budget_key=prepared.plan.budget_key,
+        input=_answered(target, prepared),
+        plan=dump_plan(prepared.plan),
+        event=record,
+        warnings=warnings,
+        event_id=event_id,
+        external_reference=accepted.get("external_reference"),
+        expiry_hours=target.integration.write_expiry_hours,
+        idempotency_key=None if key is None else key.key,
+        fingerprint=None if key is None else key.fingerprint,
+        answer=None if key is None else answer,
+    )
