@@ -19,7 +19,7 @@ help: ## List what there is
 setup: $(STAMP) ## Make the environment in .venv, with locked dependencies
 
 $(STAMP): $(LOCKED) .ci/uv
-	@PYTHON="$(PYTHON)" UV_VERSION="$(UV_VERSION)" .ci/uv sync --frozen --all-extras
+	@PYTHON="$(PYTHON)" UV_VERSION="$(UV_VERSION)" .ci/uv sync --frozen --all-extras --inexact
 	@touch $(STAMP)
 
 $(BENCH_STAMP): $(STAMP)

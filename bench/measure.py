@@ -61,14 +61,18 @@ class Pms:
         """Start counting anew."""
         self._http.call("POST", "/_bench/reset")
 
-    def wait_for(self, count: int, patience: float) -> int:
-        """Wait until so many notes have arrived, or nothing has for a third of ``patience``."""
+    def wait_for(self, side: Side, count: int, patience: float) -> int:
+        """Wait until so many notes have arrived, or nothing has for a third of ``patience``.
+
+        Raises when what delivers has died.
+        """
         began = stalled_since = time.monotonic()
         arrived = -1
         while True:
             now, before, arrived = time.monotonic(), arrived, int(self.state()["arrivals"])
             if arrived >= count:
                 return arrived
+            side.check()
             if arrived > before:
                 stalled_since = now
             if now - stalled_since > patience / 3 or now - began > patience:
@@ -110,7 +114,7 @@ def deliver(side: Side, pool: int, pms: Pms, sizes: Sizes) -> dict[str, float]:
     began = time.monotonic()
     side.start_delivering(pool)
     try:
-        arrived = pms.wait_for(backlog, sizes.patience_seconds)
+        arrived = pms.wait_for(side, backlog, sizes.patience_seconds)
     finally:
         side.stop_delivering()
     elapsed = time.monotonic() - began
@@ -152,7 +156,7 @@ def delay(side: Side, pool: int, pms: Pms, sizes: Sizes) -> dict[str, float]:
             sizes,
         )
         posted = int(sizes.delay_rate * (sizes.delay_seconds + sizes.warm_up_seconds))
-        pms.wait_for(len(side.targets) + posted, sizes.patience_seconds)
+        pms.wait_for(side, len(side.targets) + posted, sizes.patience_seconds)
     finally:
         side.stop_delivering()
     arrived = pms.arrivals(prefix)
@@ -175,7 +179,7 @@ def delay(side: Side, pool: int, pms: Pms, sizes: Sizes) -> dict[str, float]:
 def _warm(side: Side, pms: Pms, sizes: Sizes) -> None:
     """Send one event per target through the whole service, so that nothing starts up later."""
     _post(side, len(side.targets), "w-", sizes)
-    arrived = pms.wait_for(len(side.targets), sizes.patience_seconds)
+    arrived = pms.wait_for(side, len(side.targets), sizes.patience_seconds)
     if arrived < len(side.targets):
         raise BenchError(f"{side.name}: {arrived} of {len(side.targets)} warm-up events arrived")
 
@@ -188,7 +192,7 @@ def _backlog(side: Side, pool: int, pms: Pms, sizes: Sizes) -> int:
     _post(side, few, prefix, sizes)
     side.start_delivering(pool)
     try:
-        pms.wait_for(few, sizes.patience_seconds)
+        pms.wait_for(side, few, sizes.patience_seconds)
     finally:
         side.stop_delivering()
     times = sorted(pms.arrivals(prefix).values())

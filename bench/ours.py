@@ -63,6 +63,11 @@ class Frontdesk:
         assert pool == JOB_CONCURRENCY
         self._worker = self._start("worker")
 
+    def check(self) -> None:
+        """Raise with the end of its log if the worker has died."""
+        if self._worker is not None:
+            self._worker.fail_if_ended()
+
     def stop_delivering(self) -> None:
         """Stop the worker: it drains and hands its leases back."""
         if self._worker is not None:

@@ -34,6 +34,9 @@ class Side(Protocol):
     def start_delivering(self, pool: int) -> None:
         """Start whatever takes accepted events to the PMS."""
 
+    def check(self) -> None:
+        """Raise with the end of its log if what delivers has died."""
+
     def stop_delivering(self) -> None:
         """Stop it again; accepted events stay."""
 
@@ -103,6 +106,11 @@ class Rival:
             ),
             self._environment,
         )
+
+    def check(self) -> None:
+        """Raise with the end of its log if the worker has died."""
+        if self._worker is not None:
+            self._worker.fail_if_ended()
 
     def stop_delivering(self) -> None:
         """Stop the worker."""

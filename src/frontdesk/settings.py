@@ -35,7 +35,8 @@ class Settings(BaseSettings):
         "else ~/.local/share/frontdesk.",
     )
     postgres_bin: Path | None = Field(
-        None, description="Folder with the PostgreSQL programs for the embedded server; found by itself if not set."
+        None,
+        description="Folder with the PostgreSQL programs for the embedded server; found by itself if not set.",
     )
     encryption_key: SecretStr | None = Field(
         None,
@@ -52,24 +53,34 @@ class Settings(BaseSettings):
         "are private, such as 127.0.0.0/8 for a sandbox. Elsewhere only the vendor's own hosts.",
     )
     budget_factor: float = Field(
-        1.0, gt=0, description="Multiplies every vendor's budget. Only for sandboxes and benches: a real PMS would refuse."
+        1.0, gt=0, description="Multiplies every vendor's budget. Only for sandboxes and benches."
     )
     intake_queue: int = Field(
-        2000, ge=1, description="Requests that may wait for a commit in one API process; past it 503."
+        2000,
+        ge=1,
+        description="Requests that may wait for a commit in one API process; past it 503.",
     )
     intake_batch: int = Field(128, ge=1, le=512, description="Most writes in one commit.")
     request_limit_slow_down: bool = Field(
         False, description="Delay answers by 2 s from 80 % of an account's request limit on."
     )
-    waiters: int = Field(1000, ge=0, description="Requests with `wait` that one API process holds open.")
+    waiters: int = Field(
+        1000, ge=0, description="Requests with `wait` that one API process holds open."
+    )
     worker_lease_seconds: float = Field(
-        10.0, ge=4, le=60, description="Seconds without a heartbeat after which a worker's integrations are taken over."
+        10.0,
+        ge=4,
+        le=60,
+        description="Seconds without a heartbeat after which a worker's integrations are taken over.",
     )
     worker_slots: int = Field(
         256, ge=1, le=2000, description="PMS calls that one worker process has under way at once."
     )
     drain_seconds: float = Field(
-        25.0, ge=0, le=300, description="Seconds that a stopping process gives to what is in flight."
+        25.0,
+        ge=0,
+        le=300,
+        description="Seconds that a stopping process gives to what is in flight.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level that is logged."

@@ -1,5 +1,9 @@
 """Storing pages: what moves, what is found, and what the database would refuse."""
 
+from frontdesk.catalog.values import from_json
+from frontdesk.database.pool import Database
+from frontdesk.vendors.contract import Record
+from frontdesk.vendors.declaration import Model
 from tests.catalog.world import (
     PaperIntegration,
     a_property,
@@ -14,11 +18,6 @@ from tests.catalog.world import (
     rows,
     store,
 )
-
-from frontdesk.catalog.values import from_json
-from frontdesk.database.pool import Database
-from frontdesk.vendors.contract import Record
-from frontdesk.vendors.declaration import Model
 
 
 async def test_second_sight_moves_last_seen_and_leaves_updated_at(database: Database) -> None:

@@ -34,7 +34,7 @@ async def test_notes_of_one_resident_arrive_in_the_order_of_their_acceptance(wor
 async def test_a_write_whose_answer_was_lost_is_found_and_not_sent_again(
     world: World, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from frontdesk.delivery import sending  # noqa: PLC0415 — only its patience is shortened here
+    from frontdesk.delivery import sending
 
     (resident, *_) = await world.residents()
     more = {"after_bytes": 40} if fault == "truncate" else {}

@@ -109,11 +109,6 @@ class Reader:
         )
         self._due[integration_id] = min(first_look, self._due.get(integration_id, first_look))
 
-    def expect_all(self, holdings: dict[UUID, Holding]) -> None:
-        """Look once for every integration whose ids come by read-back (after a take-over)."""
-        for integration_id in holdings:
-            self._due.setdefault(integration_id, clock.now())
-
     def due(self) -> set[UUID]:
         """Integrations for which it is time to look for ids."""
         moment = clock.now()

@@ -312,7 +312,9 @@ class DeliveryRepository:
         return claimed, exhausted
 
     async def finish(self, worker_id: UUID, rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
-        moved = await self._database.fetch(_FINISH, worker_id, orjson.dumps(list(rows), default=str).decode())
+        moved = await self._database.fetch(
+            _FINISH, worker_id, orjson.dumps(list(rows), default=str).decode()
+        )
         return {row["id"] for row in moved}
 
     async def expire(self) -> int:

@@ -62,9 +62,7 @@ class Syncer:
             while self._holdings.get(integration_id) is holding and not self._stop.is_set():
                 if holding.is_closed:
                     return
-                if not await self._runner.run_step(
-                    holding.integration, holding.connector, session
-                ):
+                if not await self._runner.run_step(holding.integration, holding.connector, session):
                     return
         except Unauthorised as error:
             await self._stopping.unauthorised(holding, str(error))

@@ -16,9 +16,10 @@ import structlog
 from frontdesk.catalog.service import CatalogService
 from frontdesk.database.pool import Database, DatabaseUnavailable
 from frontdesk.delivery import clock
-from frontdesk.delivery.budgets import Budgets, ScopeGate, granted_life
+from frontdesk.delivery.budgets import Budgets, granted_life
 from frontdesk.delivery.finishing import Finisher, completion
-from frontdesk.delivery.holding import Holding, Scope
+from frontdesk.delivery.holding import Holding
+from frontdesk.delivery.leasing import Leases
 from frontdesk.delivery.outcomes import after_fault
 from frontdesk.delivery.reading import Reader, pause
 from frontdesk.delivery.reconcile import Reconciler
@@ -27,10 +28,8 @@ from frontdesk.delivery.sending import SEND_WITHIN_SECONDS, Sender
 from frontdesk.delivery.stopping import Stopping
 from frontdesk.delivery.syncing import Syncer
 from frontdesk.delivery.wire import Wire
-from frontdesk.ids import new_id
 from frontdesk.integrations.service import IntegrationService
 from frontdesk.settings import Settings
-from frontdesk.vendors.registry import vendors
 
 log = structlog.get_logger(__name__)
 
@@ -66,7 +65,6 @@ class Worker:
     def __init__(self, services: WorkerServices, stop: asyncio.Event) -> None:
         self._settings = services.settings
         self._database = services.database
-        self._integrations = services.integrations
         self._stop = stop
         self._repository = DeliveryRepository(services.database)
         self._budgets = Budgets(self._repository, services.settings.budget_factor)
@@ -81,10 +79,14 @@ class Worker:
         )
         self._reconciler = Reconciler(self._repository, self._finisher, self._reader, self._sender)
         self._syncer = Syncer(services.database, self._reader, self._stopping)
-        self._worker_id = new_id()
-        self._alive_until = 0.0
-        self._holdings: dict[UUID, Holding] = {}
-        self._scopes: dict[str, Scope] = {}
+        self._leases = Leases(
+            self._repository,
+            services.integrations,
+            services.settings,
+            changed=self._taken_up,
+            is_busy=self._syncer.is_busy,
+        )
+        self._holdings = self._leases.holdings
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_flight = 0
         self._wanted: set[UUID] = set()
@@ -94,8 +96,8 @@ class Worker:
         """Start, work, drain."""
         lease_seconds = self._settings.worker_lease_seconds
         loops: list[tuple[float, Callable[[], Awaitable[None]]]] = [
-            (lease_seconds / 5, self._heartbeat),
-            (LEASES_EVERY_SECONDS, self._balance),
+            (lease_seconds / 5, self._leases.heartbeat),
+            (LEASES_EVERY_SECONDS, self._leases.balance),
             (CHORES_EVERY_SECONDS, self._expire),
             (CHORES_EVERY_SECONDS, self._read_catalogs),
             (0.1, self._learn_ids),
@@ -130,104 +132,6 @@ class Worker:
                 continue
             await pause(seconds, self._stop)
 
-    async def _heartbeat(self) -> None:
-        lease_seconds = self._settings.worker_lease_seconds
-        began = clock.now()
-        if self._alive_until and await self._repository.heartbeat(self._worker_id, lease_seconds):
-            self._alive_until = began + lease_seconds
-            return
-        if self._alive_until:
-            # Whatever was held may be somebody else's by now: start as a new worker, with nothing.
-            log.warning("leases_lost", worker_id=str(self._worker_id))
-            for integration_id in list(self._holdings):
-                self._let_go(integration_id)
-            self._worker_id = new_id()
-        await self._repository.register(self._worker_id, lease_seconds)
-        self._alive_until = began + lease_seconds
-        await self._balance()
-
-    async def _balance(self) -> None:
-        """Take over what nobody holds, give back what is more than a fair share, follow changes."""
-        if clock.now() >= self._alive_until:
-            return
-        taken = await self._repository.acquire_leases(self._worker_id)
-        if taken:
-            await self._take_up(taken)
-        await self._follow_changes()
-        surplus = self._surplus(await self._repository.share())
-        for integration_id in await self._repository.release(self._worker_id, surplus):
-            self._let_go(integration_id)
-
-    async def _take_up(self, taken: dict[UUID, int]) -> None:
-        closed = await self._repository.closed(taken)
-        for integration in await self._integrations.load(list(taken)):
-            vendor = vendors().get(integration.vendor)
-            if vendor is None or vendor.connector is None:
-                continue
-            holding = Holding(
-                self._worker_id,
-                taken[integration.id],
-                integration,
-                vendor.connector,
-                self._scope(integration.budget_scope, vendor.declaration.budget.concurrency),
-            )
-            if integration.id in closed:
-                # Its last holder had stopped: go on with a probe, not with a crowd.
-                holding.circuit.openings = 1
-            self._holdings[integration.id] = holding
-            self._want(integration.id)
-        self._reader.expect_all(
-            {key: self._holdings[key] for key in taken if key in self._holdings}
-        )
-        log.info("leases_taken", count=len(taken), held=len(self._holdings))
-
-    async def _follow_changes(self) -> None:
-        changed = await self._repository.changed(
-            {key: holding.integration.updated_at for key, holding in self._holdings.items()}
-        )
-        if not changed:
-            return
-        for integration in await self._integrations.load(list(changed)):
-            holding = self._holdings[integration.id]
-            if integration.is_archived:
-                self._let_go(integration.id)
-                continue
-            if integration.credentials_version != holding.integration.credentials_version:
-                holding.closed_until = 0.0
-            if integration.budget_scope != holding.integration.budget_scope:
-                holding.scope = self._scope(
-                    integration.budget_scope, holding.declaration.budget.concurrency
-                )
-            holding.integration = integration
-            self._want(integration.id)
-
-    def _scope(self, name: str, concurrency: int | None) -> Scope:
-        scope = self._scopes.get(name)
-        if scope is None:
-            capacity = min(self._settings.worker_slots, concurrency or self._settings.worker_slots)
-            scope = self._scopes[name] = Scope(ScopeGate(capacity))
-        return scope
-
-    def _surplus(self, share: int) -> list[UUID]:
-        """Idle integrations, whole scopes at a time, beyond this worker's share of them."""
-        by_scope: dict[str, list[Holding]] = {}
-        for holding in self._holdings.values():
-            by_scope.setdefault(holding.integration.budget_scope, []).append(holding)
-        excess = len(by_scope) - share
-        surplus: list[UUID] = []
-        for holdings in by_scope.values():
-            if excess <= 0:
-                break
-            if not any(holding.writing or self._syncer.is_busy(holding) for holding in holdings):
-                surplus += [holding.integration.id for holding in holdings]
-                excess -= 1
-        return surplus
-
-    def _let_go(self, integration_id: UUID) -> None:
-        self._holdings.pop(integration_id, None)
-        self._reader.forget(integration_id)
-        self._wanted.discard(integration_id)
-
     async def _expire(self) -> None:
         while await self._repository.expire() and not self._stop.is_set():
             pass
@@ -251,6 +155,10 @@ class Worker:
         for integration_id in named & self._holdings.keys():
             self._wanted.add(integration_id)
             self._wake.set()
+
+    def _taken_up(self, integration_id: UUID) -> None:
+        self._reader.expect_record(self._holdings[integration_id])
+        self._want(integration_id)
 
     def _want(self, integration_id: UUID) -> None:
         self._wanted.add(integration_id)
@@ -286,7 +194,7 @@ class Worker:
         began = clock.now()
         try:
             claimed, exhausted = await self._repository.claim(
-                self._worker_id, asked, SEND_WITHIN_SECONDS
+                self._leases.worker_id, asked, SEND_WITHIN_SECONDS
             )
         except BaseException:
             await self._release(reserved)
@@ -316,7 +224,7 @@ class Worker:
         asked: list[dict[str, Any]] = []
         reserved: dict[Holding, int] = {}
         moment = clock.now()
-        if moment >= self._alive_until:
+        if not self._leases.alive:
             return asked, reserved
         room = self._settings.worker_slots - self._in_flight
         for integration_id in wanted:
@@ -419,14 +327,10 @@ class Worker:
         heartbeat.cancel()
         await asyncio.gather(*self._tasks, heartbeat, return_exceptions=True)
         with contextlib.suppress(DatabaseUnavailable):
-            await self._repository.leave(
-                self._worker_id, "the worker was stopped before the PMS answered"
-            )
+            await self._leases.leave("the worker was stopped before the PMS answered")
 
     async def _beat_while_draining(self) -> None:
         while True:
             with contextlib.suppress(DatabaseUnavailable):
-                await self._repository.heartbeat(
-                    self._worker_id, self._settings.worker_lease_seconds
-                )
+                await self._leases.beat()
             await asyncio.sleep(self._settings.worker_lease_seconds / 5)

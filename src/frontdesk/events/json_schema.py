@@ -103,7 +103,8 @@ def _conditions(
         then = _with([name for name in rule.require if name in operation.fields])
     if rule.refuse:
         nothing: JsonSchema = {"type": "null"}
-        then = _merge(then, {"properties": dict.fromkeys(rule.refuse, nothing)})
+        refused: JsonSchema = {"properties": dict.fromkeys(rule.refuse, nothing)}
+        then = _merge(then, refused)
     plain = not rule.classes and not rule.x_type_ids
     shown: JsonSchema = {"if": condition, "then": then}
     return [shown if plain else {"description": rule.message, **shown}]
@@ -119,7 +120,10 @@ def _type_condition(rule: Rule, types: Sequence[KnownType] | None) -> JsonSchema
         if item.event_class in rule.classes or item.x_id in rule.x_type_ids
     ]
     # An empty enum is no schema: `not: {}` is the one that holds for nothing.
-    meant |= {"enum": ids} if ids else {"not": {}}
+    if ids:
+        meant["enum"] = ids
+    else:
+        meant["not"] = {}
     return {"required": ["event_type_id"], "properties": {"event_type_id": meant}}
 
 

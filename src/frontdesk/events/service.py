@@ -11,9 +11,10 @@ from uuid import UUID
 
 from frontdesk.catalog.known import KnownEvent, PropertyState, Resolved
 from frontdesk.catalog.service import CatalogService
-from frontdesk.database.pool import DatabaseUnavailable
+from frontdesk.database.pool import Database, DatabaseUnavailable
 from frontdesk.errors import ApiError, Code, Problem, invalid, not_found
 from frontdesk.events.answers import answer_of, changed_record, new_record, warnings_of
+from frontdesk.events.capabilities import Capabilities
 from frontdesk.events.references import NOT_SYNCED_YET, wanted_ids
 from frontdesk.events.rules import Checked, OperationName, Terms, check, intent_of, plannable
 from frontdesk.events.schemas import ReadBody, read_changed_event, read_new_event
@@ -32,7 +33,7 @@ DRY_RUN_REQUEST_ID = "dry-run"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a request wants to be treated, beside its body. `wait` in seconds; None: not asked for."""
+    """How a request wants to be treated, beside its body. `wait` in seconds, None: not at all."""
 
     ignore_unknown_fields: bool = False
     dry_run: bool = False
@@ -74,23 +75,27 @@ class EventsService:
 
     def __init__(
         self,
+        database: Database,
         integrations: IntegrationService,
         catalog: CatalogService,
         writes: WritesService,
         intake: Intake,
     ) -> None:
+        self.capabilities = Capabilities(database, integrations)
         self._integrations = integrations
         self._catalog = catalog
         self._writes = writes
         self._intake = intake
 
+    def refuse_unsupported(self, vendor: str, operation: OperationName) -> None:
+        """Raises ApiError 405 where the PMS has no such operation, whatever the body says."""
+        _refuse_unsupported(vendors()[vendor], operation)
+
     async def create(
         self, account_id: UUID, body: Any, options: Options, vendor: str | None = None
     ) -> Reply:
-        """Accept a new event; `body` is parsed JSON. `vendor` is the path's, if it names one.
-        Raises ApiError 400, 405, 409, 422, 503."""
-        if vendor is not None:
-            _refuse_unsupported(vendors()[vendor], "create")
+        """Accept a new event; `body` is parsed JSON. `vendor` is the path's, if it names one (and
+        `refuse_unsupported` let it pass). Raises ApiError 400, 405, 409, 422, 503."""
         if (replay := await self._replay(account_id, options)) is not None:
             return await self._with_write(account_id, replay, options)
         read = read_new_event(body)
@@ -106,8 +111,6 @@ class EventsService:
         vendor: str | None = None,
     ) -> Reply:
         """Accept a change of an event. Raises ApiError 400, 404, 405, 409, 422, 503."""
-        if vendor is not None:
-            _refuse_unsupported(vendors()[vendor], "update")
         if (replay := await self._replay(account_id, options)) is not None:
             return await self._with_write(account_id, replay, options)
         event = None

@@ -66,9 +66,10 @@ class OutcomeKind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What an answer means. `x_id` is the new record's PMS id where the answer names it.
-    `author`: as whom the PMS shows our credentials, where the answer tells (it tells our records from
-    a staff member's with the same text). `message` holds upstream's own words. `throttled`: the vendor said slow down (not a fault of
-    this event, and no attempt is used up). `retry_after`: seconds that upstream asked for."""
+    `author`: as whom the PMS shows our credentials, where the answer tells (it tells our records
+    from a staff member's with the same text). `message` holds upstream's own words. `throttled`:
+    the vendor said slow down (not a fault of this event, and no attempt is used up).
+    `retry_after`: seconds that upstream asked for."""
 
     kind: OutcomeKind
     code: str = ""

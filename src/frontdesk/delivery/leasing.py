@@ -1,0 +1,152 @@
+"""Which integrations this worker holds, and since when: the heartbeat, take-overs, a fair share.
+
+A lease is alive as long as its worker's heartbeat is. Whoever missed it starts again as a new worker
+with nothing in its hands; what it had is settled by whoever takes it over.
+"""
+
+from collections.abc import Callable
+from uuid import UUID
+
+import structlog
+
+from frontdesk.delivery import clock
+from frontdesk.delivery.budgets import ScopeGate
+from frontdesk.delivery.holding import Holding, Scope
+from frontdesk.delivery.repository import DeliveryRepository
+from frontdesk.ids import new_id
+from frontdesk.integrations.service import IntegrationService
+from frontdesk.settings import Settings
+from frontdesk.vendors.registry import vendors
+
+log = structlog.get_logger(__name__)
+
+
+class Leases:
+    """The leases of one worker process. `changed` is called with each integration that was taken up
+    or whose settings changed; `is_busy` tells whether one must not be given away now."""
+
+    def __init__(
+        self,
+        repository: DeliveryRepository,
+        integrations: IntegrationService,
+        settings: Settings,
+        *,
+        changed: Callable[[UUID], None],
+        is_busy: Callable[[Holding], bool],
+    ) -> None:
+        self._repository = repository
+        self._integrations = integrations
+        self._settings = settings
+        self._changed = changed
+        self._is_busy = is_busy
+        self._scopes: dict[str, Scope] = {}
+        self._alive_until = 0.0
+        self.worker_id = new_id()
+        self.holdings: dict[UUID, Holding] = {}
+
+    @property
+    def alive(self) -> bool:
+        """Whether the last heartbeat still counts, by this process's own clock."""
+        return clock.now() < self._alive_until
+
+    async def heartbeat(self) -> None:
+        """Keep every lease alive, or, if they are lost, begin anew."""
+        lease_seconds = self._settings.worker_lease_seconds
+        began = clock.now()
+        if self._alive_until and await self._repository.heartbeat(self.worker_id, lease_seconds):
+            self._alive_until = began + lease_seconds
+            return
+        if self._alive_until:
+            # Whatever was held may be somebody else's by now: start as a new worker, with nothing.
+            log.warning("leases_lost", worker_id=str(self.worker_id))
+            for integration_id in list(self.holdings):
+                self._let_go(integration_id)
+            self.worker_id = new_id()
+        await self._repository.register(self.worker_id, lease_seconds)
+        self._alive_until = began + lease_seconds
+        await self.balance()
+
+    async def balance(self) -> None:
+        """Take over what nobody holds, give back what is more than a fair share, follow changes."""
+        if not self.alive:
+            return
+        taken = await self._repository.acquire_leases(self.worker_id)
+        if taken:
+            await self._take_up(taken)
+        await self._follow_changes()
+        surplus = self._surplus(await self._repository.share())
+        for integration_id in await self._repository.release(self.worker_id, surplus):
+            self._let_go(integration_id)
+
+    async def _take_up(self, taken: dict[UUID, int]) -> None:
+        closed = await self._repository.closed(taken)
+        for integration in await self._integrations.load(list(taken)):
+            vendor = vendors().get(integration.vendor)
+            if vendor is None or vendor.connector is None:
+                continue
+            holding = Holding(
+                self.worker_id,
+                taken[integration.id],
+                integration,
+                vendor.connector,
+                self._scope(integration.budget_scope, vendor.declaration.budget.concurrency),
+            )
+            if integration.id in closed:
+                # Its last holder had stopped: go on with a probe, not with a crowd.
+                holding.circuit.openings = 1
+            self.holdings[integration.id] = holding
+            self._changed(integration.id)
+        log.info("leases_taken", count=len(taken), held=len(self.holdings))
+
+    async def _follow_changes(self) -> None:
+        changed = await self._repository.changed(
+            {key: holding.integration.updated_at for key, holding in self.holdings.items()}
+        )
+        if not changed:
+            return
+        for integration in await self._integrations.load(list(changed)):
+            holding = self.holdings[integration.id]
+            if integration.is_archived:
+                self._let_go(integration.id)
+                continue
+            if integration.credentials_version != holding.integration.credentials_version:
+                holding.closed_until = 0.0
+            if integration.budget_scope != holding.integration.budget_scope:
+                holding.scope = self._scope(
+                    integration.budget_scope, holding.declaration.budget.concurrency
+                )
+            holding.integration = integration
+            self._changed(integration.id)
+
+    def _scope(self, name: str, concurrency: int | None) -> Scope:
+        scope = self._scopes.get(name)
+        if scope is None:
+            capacity = min(self._settings.worker_slots, concurrency or self._settings.worker_slots)
+            scope = self._scopes[name] = Scope(ScopeGate(capacity))
+        return scope
+
+    def _surplus(self, share: int) -> list[UUID]:
+        """Idle integrations, whole scopes at a time, beyond this worker's share of them."""
+        by_scope: dict[str, list[Holding]] = {}
+        for holding in self.holdings.values():
+            by_scope.setdefault(holding.integration.budget_scope, []).append(holding)
+        excess = len(by_scope) - share
+        surplus: list[UUID] = []
+        for holdings in by_scope.values():
+            if excess <= 0:
+                break
+            if not any(holding.writing or self._is_busy(holding) for holding in holdings):
+                surplus += [holding.integration.id for holding in holdings]
+                excess -= 1
+        return surplus
+
+    def _let_go(self, integration_id: UUID) -> None:
+        self.holdings.pop(integration_id, None)
+
+    async def beat(self) -> None:
+        """Keep the leases alive while draining: no new ones."""
+        await self._repository.heartbeat(self.worker_id, self._settings.worker_lease_seconds)
+
+    async def leave(self, reason: str) -> None:
+        """Hand everything back; what is still out is unknown from now on."""
+        await self._repository.leave(self.worker_id, reason)

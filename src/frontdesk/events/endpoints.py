@@ -1,0 +1,215 @@
+"""The event routes: plain routes without the framework's dependency machinery, because the POST is
+the product's hot path; documented in the same OpenAPI as everything else.
+
+`routes()` must stand before the catalog's: `/v1/events/residents` would else be read as an event's
+id there.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from frontdesk.errors import ApiError, Code, not_found
+from frontdesk.events.documents import (
+    CAPABILITIES_LIST,
+    CAPABILITIES_SCHEMA,
+    create_operation,
+    update_operation,
+)
+from frontdesk.events.service import EventsService, Options, Reply
+from frontdesk.http.answers import json_answer
+from frontdesk.http.body import read_json_body
+from frontdesk.http.caller import Caller, caller, caller_of, caller_with
+from frontdesk.http.openapi import DocumentedRoute, one_of, operation
+from frontdesk.ids import parse_id
+from frontdesk.vendors.declaration import Declaration
+from frontdesk.vendors.registry import vendors
+from frontdesk.writes.idempotency import Key, fingerprint, read_key
+from frontdesk.writes.parameters import Parameters
+
+PATH = "/v1/events/residents"
+SCOPE = "events:write"
+
+_QUERY = ("ignore_unknown_fields", "dry_run", "wait")
+_AS_IS = Options()
+_REPLAYED = {"Idempotent-Replayed": "true"}
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+router = APIRouter(prefix="/v1", tags=["Capabilities"])
+
+
+def routes() -> list[BaseRoute]:
+    """The event routes, the vendors' own included: those of whatever vendors there are."""
+    found: list[BaseRoute] = [
+        DocumentedRoute(
+            PATH,
+            _collection,
+            # GET is taken to refuse it: the catalog would look for an event named `residents`.
+            methods=["POST", "GET"],
+            operations=lambda: {"post": create_operation()},
+        )
+    ]
+    for vendor in vendors().values():
+        code, declaration = vendor.declaration.vendor, vendor.declaration
+        path = f"{PATH}/{code.lower()}"
+        found.append(
+            DocumentedRoute(
+                path,
+                _create_at(code),
+                methods=["POST"],
+                operations=_documented("post", create_operation, declaration),
+            )
+        )
+        if declaration.update is not None:
+            found.append(
+                DocumentedRoute(
+                    f"{path}/{{event_id}}",
+                    _update_at(code),
+                    methods=["PUT"],
+                    operations=_documented("put", update_operation, declaration),
+                )
+            )
+    found.append(
+        DocumentedRoute(
+            f"{PATH}/{{event_id}}",
+            _event,
+            # POST is taken for vendors' names in other spellings, and to say what is not there.
+            methods=["PUT", "POST"],
+            operations=lambda: {"put": update_operation()},
+        )
+    )
+    return found
+
+
+def _documented(
+    method: str, make: Callable[[Declaration], dict[str, Any]], declaration: Declaration
+) -> Callable[[], dict[str, dict[str, Any]]]:
+    return lambda: {method: make(declaration)}
+
+
+async def _collection(request: Request) -> Response:
+    if request.method != "POST":
+        raise _not_here("POST")
+    return await _create(request, None)
+
+
+async def _event(request: Request) -> Response:
+    """A change of the event in the path; or, of a POST, the vendor in it."""
+    name: str = request.path_params["event_id"]
+    vendor = name.upper() if name.upper() in vendors() else None
+    if request.method == "POST":
+        if vendor is not None:
+            return await _create(request, vendor)
+        raise _not_here("PUT") if parse_id(name) is not None else not_found("PMS")
+    if vendor is not None:
+        raise _not_here("POST")
+    return await _update(request, None)
+
+
+def _create_at(vendor: str) -> Endpoint:
+    async def create(request: Request) -> Response:
+        return await _create(request, vendor)
+
+    return create
+
+
+def _update_at(vendor: str) -> Endpoint:
+    async def update(request: Request) -> Response:
+        return await _update(request, vendor)
+
+    return update
+
+
+async def _create(request: Request, vendor: str | None) -> Response:
+    account_id = caller_of(request, SCOPE).account_id
+    service = _service(request)
+    if vendor is not None:
+        service.refuse_unsupported(vendor, "create")
+    _, body = await read_json_body(request)
+    reply = await service.create(account_id, body, _options(request, body), vendor)
+    return _answer(reply)
+
+
+async def _update(request: Request, vendor: str | None) -> Response:
+    account_id = caller_of(request, SCOPE).account_id
+    service = _service(request)
+    if vendor is not None:
+        service.refuse_unsupported(vendor, "update")
+    _, body = await read_json_body(request)
+    event_id = parse_id(request.path_params["event_id"])
+    reply = await service.update(account_id, event_id, body, _options(request, body), vendor)
+    return _answer(reply)
+
+
+def _options(request: Request, body: Any) -> Options:
+    headers = request.headers.getlist("idempotency-key")
+    if not headers and not request.scope["query_string"]:
+        return _AS_IS
+    query = request.query_params
+    parameters = Parameters(query, _QUERY)
+    dry_run = parameters.flag("dry_run")
+    ignore = parameters.flag("ignore_unknown_fields")
+    wait = parameters.wait()
+    parameters.check()
+    key = None
+    # Of a dry run there is nothing to repeat.
+    if headers and not dry_run and (text := read_key(headers)) is not None:
+        path: str = request.scope["path"]
+        key = Key(text, fingerprint(request.method, path, body, query.multi_items()))
+    return Options(ignore, dry_run, None if dry_run else wait, key)
+
+
+def _answer(reply: Reply) -> Response:
+    return json_answer(reply.body, headers=_REPLAYED if reply.replayed else None)
+
+
+def _not_here(allowed: str) -> ApiError:
+    return ApiError(
+        Code.METHOD_NOT_ALLOWED,
+        f"This path does not take this method; it takes {allowed}.",
+        headers={"Allow": allowed},
+    )
+
+
+def _service(request: Request) -> EventsService:
+    service: EventsService = request.app.state.services.events
+    return service
+
+
+@router.get(
+    "/capabilities",
+    summary="What each PMS can do",
+    **operation("listCapabilities", CAPABILITIES_LIST, Code.INVALID_REQUEST),
+)
+async def capabilities(request: Request, caller: Annotated[Caller, Depends(caller)]) -> Response:
+    del caller
+    Parameters(request.query_params, ()).check()
+    found = _service(request).capabilities.of_vendors()
+    return json_answer({"meta": {"total": len(found)}, "results": found})
+
+
+@router.get(
+    "/admin/integrations/{integration_id}/capabilities",
+    summary="What an integration can do, with its own event types",
+    **operation(
+        "getIntegrationCapabilities",
+        one_of(CAPABILITIES_SCHEMA),
+        Code.NOT_FOUND,
+        Code.INVALID_REQUEST,
+    ),
+)
+async def integration_capabilities(
+    request: Request,
+    integration_id: str,
+    caller: Annotated[Caller, Depends(caller_with("admin:read"))],
+) -> Response:
+    Parameters(request.query_params, ()).check()
+    found = await _service(request).capabilities.of_integration(
+        caller.account_id, parse_id(integration_id)
+    )
+    return json_answer({"meta": {}, "results": found})
