@@ -4,9 +4,8 @@ A process opens its services once and closes them at its end. Nothing is decided
 whom.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from fastapi import FastAPI
 
@@ -15,6 +14,8 @@ from frontdesk.catalog import endpoints as catalog_endpoints
 from frontdesk.catalog.service import CatalogService
 from frontdesk.database.pool import Database
 from frontdesk.delivery.service import DeliveryService
+from frontdesk.events import endpoints as event_endpoints
+from frontdesk.events.service import EventsService
 from frontdesk.http.app import check_paths, create_base_app
 from frontdesk.integrations import endpoints as integration_endpoints
 from frontdesk.integrations.service import IntegrationService
@@ -41,7 +42,7 @@ class Services:
     integrations: IntegrationService
     catalog: CatalogService
     delivery: DeliveryService
-    events: Any
+    events: EventsService
     writes: WritesService
     intake: Intake
 
@@ -90,9 +91,9 @@ def create_app(services: Services) -> FastAPI:
         slow_down=services.settings.request_limit_slow_down,
     )
     app.state.services = services
-    for routes in _routes():
-        app.router.routes.extend(routes)
-    for features in (write_endpoints, catalog_endpoints, integration_endpoints):
+    # First: the hot path is found at once, and the catalog would take `residents` for an event's id.
+    app.router.routes[:0] = event_endpoints.routes()
+    for features in (event_endpoints, write_endpoints, catalog_endpoints, integration_endpoints):
         app.include_router(features.router)
     check_paths(app)
     return app
@@ -121,11 +122,7 @@ def _composed(settings: Settings, database: Database, vault: Vault) -> Services:
         integrations=integrations,
         catalog=catalog,
         delivery=delivery,
-        events=None,
+        events=EventsService(database, integrations, catalog, writes, intake),
         writes=writes,
         intake=intake,
     )
-
-
-def _routes() -> Sequence[Any]:
-    return ()

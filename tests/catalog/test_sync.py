@@ -107,7 +107,9 @@ async def test_existing_events_follow_in_the_background_after_the_sync(
     await run_all(runner, integration, pms)
     assert sorted(pms.asked_events) == ["r1", "r2", "r3"]
     assert set(await rows(database, integration, "events")) == {"n1", "n3"}
-    read_at = [r["events_read_at"] for r in (await rows(database, integration, "residents")).values()]
+    read_at = [
+        r["events_read_at"] for r in (await rows(database, integration, "residents")).values()
+    ]
     assert None not in read_at
 
 
@@ -181,9 +183,7 @@ async def test_page_of_a_run_that_lost_its_job_is_not_stored(
             await taken_over(model, cursor)
             return page
 
-    await SyncRunner(database).run_step(
-        integration, Slow({Model.PROPERTIES: late}), PaperSession()
-    )
+    await SyncRunner(database).run_step(integration, Slow({Model.PROPERTIES: late}), PaperSession())
     assert await rows(database, integration, "properties") == {}
 
 

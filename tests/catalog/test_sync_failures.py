@@ -234,7 +234,9 @@ async def test_attempts_show_the_failed_exchange_without_a_secret(
         Model.PROPERTIES, refusal(OutcomeKind.UNKNOWN, f"The key {SECRET} is odd."), times=1
     )
     await run_impatiently(database, integration, pms)
-    kept = [row for row in await attempts(database, integration) if row["job_type"] == "sync_properties"]
+    kept = [
+        row for row in await attempts(database, integration) if row["job_type"] == "sync_properties"
+    ]
     assert [row["outcome"] for row in kept] == ["unknown", "delivered"]
     assert [row["number"] for row in kept] == [1, 2]
     assert from_json(kept[0]["request"])["method"] == "GET"

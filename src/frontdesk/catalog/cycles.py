@@ -23,13 +23,13 @@ def stepped(
 
     `next_cursor` is where the next page begins (None: there is none, so nothing can repeat);
     `x_ids` are the records of this page. `equal_pages` in a row are allowed: where a PMS is asked
-    property by property, each may have the same pick list.
+    property by property, each may have the same pick list, or nothing.
     """
     walk = dict(parameters.get(_KEY) or {})
     if next_cursor is None:
         return {name: value for name, value in parameters.items() if name != _KEY}
     digest = hashlib.sha256("\n".join(sorted(x_ids)).encode("utf-8", "replace")).hexdigest()[:32]
-    equal = int(walk.get("equal", 0)) + 1 if x_ids and walk.get("digest") == digest else 0
+    equal = int(walk.get("equal", 0)) + 1 if walk.get("digest") == digest else 0
     if equal > equal_pages or walk.get("anchor") == next_cursor:
         return None
     lap, power = int(walk.get("lap", 0)) + 1, int(walk.get("power", 1))

@@ -6,7 +6,6 @@ says which it has.
 """
 
 import asyncio
-import json
 import os
 import secrets
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ import aiohttp
 from rich.progress import Progress, TaskID
 
 from frontdesk.accounts.service import AccountService
+from frontdesk.cli.calls import ask
 from frontdesk.cli.failure import CommandFailed
 
 TOKEN_FILE = "sandbox.token"  # noqa: S105 (a file's name)
@@ -73,7 +73,7 @@ async def set_up(url: str, sandbox_url: str, token: str, progress: Progress) -> 
     """
     headers = {"Authorization": f"Bearer {token}"}
     async with aiohttp.ClientSession(headers=headers) as session:
-        vendors = (await _asked(session, "GET", f"{sandbox_url}/_sandbox"))["vendors"]
+        vendors = (await ask(session, "GET", f"{sandbox_url}/_sandbox"))["vendors"]
         known = await _integrations(session, url)
         integrations: dict[str, str] = {}
         for vendor, offered in vendors.items():
@@ -89,9 +89,7 @@ async def set_up(url: str, sandbox_url: str, token: str, progress: Progress) -> 
 
 async def _integrations(session: aiohttp.ClientSession, url: str) -> dict[str, dict[str, Any]]:
     """The integrations that an earlier start made, by vendor."""
-    listed = await _asked(
-        session, "GET", f"{url}/v1/admin/integrations/?limit=250&is_archived=false"
-    )
+    listed = await ask(session, "GET", f"{url}/v1/admin/integrations/?limit=250&is_archived=false")
     return {
         record["vendor"]: record
         for record in listed["results"]
@@ -113,7 +111,7 @@ async def _integration(
         "credentials": offered["credentials"],
     }
     if vendor not in known:
-        made = await _asked(
+        made = await ask(
             session,
             "POST",
             f"{url}/v1/admin/integrations/",
@@ -124,7 +122,7 @@ async def _integration(
     # A sandbox that got another port is the same world at another address.
     if record.get("base_url") != offered["base_url"]:
         del settings["active"]
-        await _asked(session, "PUT", f"{url}/v1/admin/integrations/{record['id']}", settings)
+        await ask(session, "PUT", f"{url}/v1/admin/integrations/{record['id']}", settings)
     return str(record["id"])
 
 
@@ -139,9 +137,7 @@ async def _synced(
     try:
         async with asyncio.timeout(SYNC_PATIENCE):
             while True:
-                answer = await _asked(
-                    session, "GET", f"{url}/v1/admin/integrations/{integration_id}"
-                )
+                answer = await ask(session, "GET", f"{url}/v1/admin/integrations/{integration_id}")
                 record = answer["results"]
                 if record["last_completed_sync"] is not None:
                     return
@@ -163,7 +159,7 @@ async def _synced(
 
 
 async def _steps(session: aiohttp.ClientSession, url: str, integration_id: str) -> tuple[int, int]:
-    jobs = await _asked(session, "GET", f"{url}{_READS}?integration_id={integration_id}&limit=100")
+    jobs = await ask(session, "GET", f"{url}{_READS}?integration_id={integration_id}&limit=100")
     steps = [job for job in _logs(jobs) if str(job["job_type"]).startswith("sync_")]
     return sum(job["status"] == "SUCCESS" for job in steps), len(steps)
 
@@ -172,30 +168,6 @@ def _logs(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
     results = answer["results"]
     found: list[dict[str, Any]] = results["logs"] if isinstance(results, dict) else results
     return found
-
-
-async def _asked(
-    session: aiohttp.ClientSession, method: str, url: str, body: object | None = None
-) -> dict[str, Any]:
-    """One JSON request. Raises CommandFailed with the other side's own words."""
-    content = None if body is None else json.dumps(body)
-    try:
-        async with session.request(
-            method,
-            url,
-            data=content,
-            headers={} if body is None else {"Content-Type": "application/json"},
-            allow_redirects=False,
-        ) as answer:
-            text = await answer.text()
-            status = answer.status
-    except (aiohttp.ClientError, OSError) as error:
-        raise CommandFailed(f"{method} {url} got no answer: {error}") from error
-    if status != 200:
-        # Never the request: it holds credentials.
-        raise CommandFailed(f"{method} {url} was answered with {status}: {text[:500]}")
-    answered: dict[str, Any] = json.loads(text)
-    return answered
 
 
 def _name_of(vendor: str) -> str:

@@ -102,6 +102,10 @@ def serve(
         workers=workers,
     )
     with _alone(data_dir_of(settings)):
+        # Left behind by a kill: whoever looks at them would send requests to nobody.
+        for stale in (data_dir_of(settings) / STATE_FILE, options.ready_file):
+            if stale is not None:
+                stale.unlink(missing_ok=True)
         # Not uvloop: the children must be spawned from the main thread, plainly.
         asyncio.run(_serve(settings, options))
 

@@ -1,0 +1,135 @@
+"""Looking up what an event names: complete, in one look, and never across a wall."""
+
+from uuid import UUID
+
+import pytest
+
+from frontdesk.catalog.service import CatalogService
+from frontdesk.database.pool import Database
+from frontdesk.ids import new_id
+from frontdesk.vendors.declaration import EventClass
+from tests.catalog.world import (
+    PaperIntegration,
+    a_property,
+    a_resident,
+    a_result,
+    a_sub_type,
+    a_type,
+    a_unit,
+    an_employee,
+    an_integration,
+    id_of,
+    store,
+)
+
+FIELDS = {
+    "resident_id": ("residents", "r1"),
+    "unit_id": ("units", "u1"),
+    "employee_id": ("employees", "e1"),
+    "event_type_id": ("event_types", "8"),
+    "event_sub_type_id": ("event_sub_types", "s1"),
+    "event_result_id": ("event_results", "o1"),
+}
+
+
+@pytest.fixture
+async def full(database: Database) -> tuple[PaperIntegration, dict[str, UUID | None]]:
+    """An integration with one record of everything, and their ids by field."""
+    integration = await an_integration(database)
+    await store(database, integration, a_property("p1", timezone="America/Denver"))
+    await store(database, integration, a_unit())
+    await store(database, integration, an_employee())
+    await store(database, integration, a_type("8", "residents", "leads"))
+    await store(database, integration, a_sub_type())
+    await store(database, integration, a_result())
+    await store(database, integration, a_resident(email_1="ada@example.com"))
+    wanted: dict[str, UUID | None] = {
+        name: await id_of(database, integration, table, x_id)
+        for name, (table, x_id) in FIELDS.items()
+    }
+    return integration, wanted
+
+
+async def test_everything_is_there_with_what_the_rules_need(
+    database: Database, full: tuple[PaperIntegration, dict[str, UUID | None]]
+) -> None:
+    integration, wanted = full
+    resolved = await CatalogService(database).resolve(
+        integration.account_id, integration.id, wanted
+    )
+    assert resolved.first_sync_done is False
+    assert resolved.resident is not None
+    assert resolved.resident.resident.email == "ada@example.com"
+    assert [lease.x_unit_id for lease in resolved.resident.resident.leases] == ["u1"]
+    assert resolved.resident.unit_ids == (wanted["unit_id"],)
+    assert resolved.event_type is not None
+    assert resolved.event_type.models == ("residents", "leads")
+    assert resolved.event_type.reference.event_class is EventClass.NOTE
+    assert resolved.event_sub_type is not None
+    assert resolved.event_sub_type.event_type_ids == (wanted["event_type_id"],)
+    assert resolved.event_result is not None
+    assert resolved.event_result.event_type_ids == (wanted["event_type_id"],)
+    assert resolved.employee is not None
+    assert resolved.employee.roles == ("LEASING_AGENT",)
+    assert resolved.employee.reference.extra["x_property_ids"] == ("p1",)
+    assert resolved.unit is not None
+    assert resolved.unit.reference.name == "u1"
+    state = resolved.property_of("p1")
+    assert state is not None
+    assert (state.enabled, state.timezone) == (True, "America/Denver")
+    for name in FIELDS:
+        record = resolved.by_field(name)
+        assert record is not None
+        assert record.id == wanted[name]
+
+
+async def test_owner_decides_on_the_property_and_its_time_zone(
+    database: Database, full: tuple[PaperIntegration, dict[str, UUID | None]]
+) -> None:
+    integration, wanted = full
+    await database.execute(
+        "UPDATE integration_properties SET enabled = false, timezone = 'America/Boise' "
+        "WHERE integration_id = $1",
+        integration.id,
+    )
+    await database.execute(
+        "UPDATE integrations SET last_completed_sync = now() WHERE id = $1", integration.id
+    )
+    resolved = await CatalogService(database).resolve(
+        integration.account_id, integration.id, wanted
+    )
+    assert resolved.first_sync_done is True
+    state = resolved.property_of("p1")
+    assert state is not None
+    assert (state.enabled, state.timezone) == (False, "America/Boise")
+
+
+async def test_nothing_of_another_integration_or_account_is_there(
+    database: Database, full: tuple[PaperIntegration, dict[str, UUID | None]]
+) -> None:
+    integration, wanted = full
+    sibling = await an_integration(database, integration.account_id)
+    stranger = await an_integration(database)
+    service = CatalogService(database)
+    for account_id, integration_id in (
+        (integration.account_id, sibling.id),
+        (stranger.account_id, integration.id),
+        (stranger.account_id, stranger.id),
+        (integration.account_id, new_id()),
+    ):
+        resolved = await service.resolve(account_id, integration_id, wanted)
+        assert [name for name in FIELDS if resolved.by_field(name) is not None] == []
+        assert resolved.properties == {}
+
+
+async def test_fields_that_were_not_given_cost_nothing(
+    database: Database, full: tuple[PaperIntegration, dict[str, UUID | None]]
+) -> None:
+    integration, wanted = full
+    resolved = await CatalogService(database).resolve(
+        integration.account_id,
+        integration.id,
+        {"resident_id": wanted["resident_id"], "unit_id": None},
+    )
+    assert resolved.resident is not None
+    assert resolved.unit is resolved.employee is resolved.event_type is None
