@@ -55,7 +55,12 @@ def configure(
         _named(process),
     ]
     renderer: Processor = (
-        structlog.dev.ConsoleRenderer(colors=target.isatty(), sort_keys=False)
+        structlog.dev.ConsoleRenderer(
+            colors=target.isatty(),
+            sort_keys=False,
+            # The pretty one shows local variables: credentials among them.
+            exception_formatter=structlog.dev.plain_traceback,
+        )
         if readable
         else structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
     )
@@ -85,6 +90,8 @@ def configure(
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
+    # That it starts and stops is said by the commands, in words of ours.
+    logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, root.level))
     # One line a request is the attempt's and the write's own record, not the log's.
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)

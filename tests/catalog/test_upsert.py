@@ -1,5 +1,7 @@
 """Storing pages: what moves, what is found, and what the database would refuse."""
 
+from typing import Any
+
 from frontdesk.catalog.values import from_json
 from frontdesk.database.pool import Database
 from frontdesk.vendors.contract import Record
@@ -78,7 +80,13 @@ async def test_value_of_another_type_becomes_the_documented_one_or_null(
     database: Database,
 ) -> None:
     integration = await an_integration(database)
-    fields = {"bedrooms": "2", "bathrooms": "1.5", "is_vacant": "yes", "floor": 3, "colour": "red"}
+    fields: dict[str, Any] = {
+        "bedrooms": "2",
+        "bathrooms": "1.5",
+        "is_vacant": "yes",
+        "floor": 3,
+        "colour": "red",
+    }
     await store(database, integration, a_unit(**fields))
     data = from_json((await rows(database, integration, "units"))["u1"]["data"])
     assert data == {"number": "u1", "bedrooms": 2, "bathrooms": 1.5, "floor": "3"}

@@ -4,13 +4,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import aiohttp
+from tests.conftest import CallerAccount
+from tests.integrations.world import PATH, a_vendor, created, credentials_of, read, refused
 
 from frontdesk.application import Services
 from frontdesk.database.pool import Database
 from frontdesk.ids import new_id
 from frontdesk.writes.intake import Accepted, NewWrite
-from tests.conftest import CallerAccount
-from tests.integrations.world import PATH, a_vendor, created, credentials_of, read, refused
 
 
 async def waiting_write(services: Services, account_id: UUID, integration_id: str) -> UUID:

@@ -31,7 +31,7 @@ class FoundEventsHook(Protocol):
     PMS id is still open, so that no event stands in the cache twice."""
 
     async def __call__(
-        self, integration: SyncedIntegration, resident: Resident, found: tuple[FoundEvent, ...]
+        self, integration: SyncedIntegration, resident: Resident, found: tuple[FoundEvent, ...], /
     ) -> None: ...
 
 

@@ -23,7 +23,7 @@ from frontdesk.cli.environment import (
 )
 from frontdesk.cli.failure import FAILED, CommandFailed
 from frontdesk.cli.output import JsonOption, answers, print_json, print_table
-from frontdesk.cli.sandboxed import TOKEN_FILE
+from frontdesk.cli.private_files import TOKEN_FILE
 from frontdesk.database.diagnosis import key_fingerprints, server_clock, server_version
 from frontdesk.database.embedded import EmbeddedServerError
 from frontdesk.database.migrate import MigrationError, current_version, pending

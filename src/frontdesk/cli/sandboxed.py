@@ -6,8 +6,6 @@ says which it has.
 """
 
 import asyncio
-import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +17,8 @@ from rich.progress import Progress, TaskID
 from frontdesk.accounts.service import AccountService
 from frontdesk.cli.calls import ask
 from frontdesk.cli.failure import CommandFailed
+from frontdesk.cli.private_files import TOKEN_FILE, write_whole
 
-TOKEN_FILE = "sandbox.token"  # noqa: S105 (a file's name)
 SYNC_PATIENCE = 300.0
 _NAME = "sandbox"
 _LOOK_SECONDS = 0.1
@@ -49,21 +47,6 @@ async def token_of(accounts: AccountService, data_dir: Path) -> str:
     made = await accounts.create_token(account.id, _NAME)
     write_whole(path, made.secret + "\n")
     return made.secret
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a private file so that a reader sees all of it or none."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
 
 
 async def set_up(url: str, sandbox_url: str, token: str, progress: Progress) -> Surroundings:

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 from urllib.parse import urlsplit
 
 import structlog
@@ -34,8 +34,8 @@ from frontdesk.cli.environment import (
 from frontdesk.cli.failure import SURROUNDINGS, CommandFailed
 from frontdesk.cli.lifeline import ParentOption, end_with
 from frontdesk.cli.output import answers, progress_bar
+from frontdesk.cli.private_files import TOKEN_FILE, write_whole
 from frontdesk.cli.processes import DEFAULT_PORT, address_of, listen
-from frontdesk.cli.sandboxed import Surroundings, set_up, token_of, write_whole
 from frontdesk.observability import configure
 from frontdesk.settings import Settings
 
@@ -46,6 +46,9 @@ _LOCK_FILE = "serve.lock"
 _SANDBOX_PORT_FILE = "sandbox.port"
 # What a part needs beyond its own drain, before it counts as hung.
 _EXTRA_SECONDS = 5.0
+
+if TYPE_CHECKING:
+    from frontdesk.cli.sandboxed import Surroundings
 
 T = TypeVar("T")
 _log = structlog.get_logger(__name__)
@@ -223,7 +226,10 @@ def _all_kept(children: list[Child], parts: list[Part]) -> Iterator[list[Child]]
 
 async def _surroundings(
     settings: Settings, database: str, address: str, sandbox_url: str
-) -> Surroundings:
+) -> "Surroundings":
+    # Late: the children start while this imports the HTTP client.
+    from frontdesk.cli.sandboxed import set_up, token_of
+
     async with open_database(settings, database) as pool:
         token = await token_of(AccountService(pool), data_dir_of(settings))
     with progress_bar() as bar:
@@ -236,7 +242,7 @@ async def _announced(
     options: Serving,
     address: str,
     sandbox_url: str | None,
-    surroundings: Surroundings | None,
+    surroundings: "Surroundings | None",
 ) -> AsyncIterator[None]:
     """Say that it is ready, to people and in the files; take the files away at the end."""
     news = {
@@ -260,7 +266,7 @@ async def _announced(
 
 
 def _tell(
-    address: str, sandbox_url: str | None, surroundings: Surroundings | None, data_dir: Path
+    address: str, sandbox_url: str | None, surroundings: "Surroundings | None", data_dir: Path
 ) -> None:
     out = answers()
     out.print(f"Frontdesk answers at {address} (documentation: {address}/docs)")
@@ -270,7 +276,7 @@ def _tell(
     out.print(f"The simulators answer at {sandbox_url} (what they hold: {sandbox_url}/_sandbox)")
     for vendor, integration_id in surroundings.integrations.items():
         out.print(f"  {vendor:<16} integration {integration_id}")
-    out.print(f"The token lies in {data_dir / 'sandbox.token'}. Ctrl-C stops.")
+    out.print(f"The token lies in {data_dir / TOKEN_FILE}. Ctrl-C stops.")
 
 
 def _ask_to_stop(stop: asyncio.Event, children: list[Child]) -> None:

@@ -146,13 +146,14 @@ def _drop_default_type(checked: Checked, operation: Operation) -> None:
 
 
 def _refuse_not_taken(checked: Checked, terms: Terms, body: ReadBody) -> None:
-    operation = terms.taken
+    # A field that this request has for no PMS was refused already; event_type says nothing.
+    said = {p.path[0] for p in body.problems if p.code == "unknown_field"} | {"event_type"}
     foreign = [
         name
         for name in FIELDS
-        if name not in operation.fields
+        if name not in terms.taken.fields
         and name not in ENVELOPE_FIELDS
-        and (name in checked.accepted or (name in body.refused and name != "event_type"))
+        and (name in checked.accepted or (name in body.refused and name not in said))
     ]
     for name in foreign:
         message = f"{terms.declaration.name} takes no {name} for a resident event."
