@@ -5,11 +5,11 @@ from typing import Any
 
 import aiohttp
 import pytest
-from tests.conftest import CallerAccount
-from tests.events.world import World, build
 
 from frontdesk.database.pool import Database
 from frontdesk.vendors.contract import Vendor
+from tests.conftest import CallerAccount
+from tests.events.world import World, build
 
 MakeWorld = Callable[..., Awaitable[World]]
 

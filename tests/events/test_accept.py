@@ -6,14 +6,14 @@ from uuid import UUID
 import aiohttp
 import orjson
 import pytest
-from tests.events.conftest import MakeWorld
-from tests.events.world import EMAIL, POST, SUPPORTING, changing, typed
-from tests.integrations.world import refused
 
 from frontdesk.database.pool import Database
 from frontdesk.events.fields import EVENT_FIELDS
 from frontdesk.vendors.contract import Vendor
 from frontdesk.vendors.declaration import EventClass, Model
+from tests.events.conftest import MakeWorld
+from tests.events.world import EMAIL, POST, SUPPORTING, changing, typed
+from tests.integrations.world import refused
 
 FIELDS = [item.name for item in EVENT_FIELDS]
 
@@ -213,9 +213,7 @@ async def test_a_number_that_is_none_goes_as_sent_with_a_warning(
     assert shown["data"]["call_phone_number_from"] == "front desk"
 
 
-async def written_event(
-    client: aiohttp.ClientSession, database: Database, world: Any
-) -> str:
+async def written_event(client: aiohttp.ClientSession, database: Database, world: Any) -> str:
     """An event that the PMS knows as `900`."""
     shown = await post(client, world.body())
     row = await row_of(database, shown["job_id"])

@@ -4,11 +4,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-from tests.conftest import LiveServer, MakeAccount, session
-from tests.events.conftest import MakeWorld
-from tests.events.test_accept import written_event
-from tests.events.world import POST, SUPPORTING, World, changing, typed, with_, wrong_value
-from tests.integrations.world import PATH, refused
 
 from frontdesk.database.pool import Database
 from frontdesk.events.fields import EVENT_FIELDS
@@ -16,6 +11,11 @@ from frontdesk.ids import new_id
 from frontdesk.vendors.contract import Vendor
 from frontdesk.vendors.declaration import EventClass, Model, TimeRule
 from frontdesk.vendors.registry import vendors
+from tests.conftest import LiveServer, MakeAccount, session
+from tests.events.conftest import MakeWorld
+from tests.events.test_accept import written_event
+from tests.events.world import POST, SUPPORTING, World, changing, typed, with_, wrong_value
+from tests.integrations.world import PATH, refused
 
 NOWHERE = "0198c0de-0000-7000-8000-00000000dead"
 

@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 import aiohttp
-from tests.integrations.world import PATH, body_of
 
 from frontdesk.catalog.models import SPECS
 from frontdesk.catalog.record_repository import upsert
@@ -19,6 +18,7 @@ from frontdesk.events.fields import FIELDS, Kind
 from frontdesk.vendors.contract import Lease, Record, Vendor
 from frontdesk.vendors.declaration import Declaration, EventClass, Model, Operation
 from frontdesk.vendors.registry import vendors
+from tests.integrations.world import PATH, body_of
 
 POST = "/v1/events/residents"
 EMAIL = "Robin@Example.com"
@@ -151,7 +151,9 @@ def _records(declaration: Declaration) -> dict[Model, list[Record]]:
     types = [*declaration.classes, "elsewhere"]
     return {
         Model.PROPERTIES: [
-            Record(Model.PROPERTIES, "1", {"name": "Maple Court", "timezone": "America/Denver"}, "1"),
+            Record(
+                Model.PROPERTIES, "1", {"name": "Maple Court", "timezone": "America/Denver"}, "1"
+            ),
             Record(Model.PROPERTIES, "2", {"name": "Birch Court"}, "2"),
         ],
         Model.UNITS: [
@@ -172,7 +174,10 @@ def _records(declaration: Declaration) -> dict[Model, list[Record]]:
             Record(
                 Model.EVENT_TYPES,
                 x_id,
-                {"name": f"Type {x_id}", "models": ["leads" if x_id == "elsewhere" else "residents"]},
+                {
+                    "name": f"Type {x_id}",
+                    "models": ["leads" if x_id == "elsewhere" else "residents"],
+                },
             )
             for x_id in types
         ],

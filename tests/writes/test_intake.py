@@ -23,14 +23,18 @@ async def intake(database: Database) -> AsyncIterator[Intake]:
 
 async def _ready(database: Database, write_id: UUID) -> bool:
     return bool(
-        await database.fetch_value("SELECT ready_at IS NOT NULL FROM writes WHERE id = $1", write_id)
+        await database.fetch_value(
+            "SELECT ready_at IS NOT NULL FROM writes WHERE id = $1", write_id
+        )
     )
 
 
 async def test_an_accepted_write_is_in_the_database(database: Database, intake: Intake) -> None:
     write = new_write(await stock(database), new_id())
     assert isinstance(await intake.submit(write), Accepted)
-    assert await database.fetch_value("SELECT state FROM writes WHERE id = $1", write.id) == "queued"
+    assert (
+        await database.fetch_value("SELECT state FROM writes WHERE id = $1", write.id) == "queued"
+    )
 
 
 async def test_only_the_first_write_of_a_lane_may_be_taken(
@@ -52,7 +56,11 @@ async def test_two_intakes_that_share_lanes_and_keys_do_not_deadlock(database: D
     intakes = [Intake(database, queue=500, batch=64) for _ in range(3)]
     writes = [
         new_write(
-            the, lanes[(n * 7) % 10], idempotency_key=f"k{(n * 13) % 90}", fingerprint="aa", answer={}
+            the,
+            lanes[(n * 7) % 10],
+            idempotency_key=f"k{(n * 13) % 90}",
+            fingerprint="aa",
+            answer={},
         )
         for n in range(300)
     ]
@@ -107,7 +115,14 @@ async def test_one_bad_row_fails_alone(database: Database, intake: Intake) -> No
     results = await asyncio.gather(
         *(intake.submit(write) for write in [*good[:2], bad, *good[2:]]), return_exceptions=True
     )
-    assert [isinstance(result, Accepted) for result in results] == [True, True, False, True, True, True]
+    assert [isinstance(result, Accepted) for result in results] == [
+        True,
+        True,
+        False,
+        True,
+        True,
+        True,
+    ]
 
 
 async def test_a_full_queue_refuses_at_once_and_keeps_nothing(database: Database) -> None:

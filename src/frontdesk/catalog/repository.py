@@ -17,9 +17,10 @@ _SHARED = (
     "property_id, data"
 )
 
-# One row, whatever is known: each of the joins is a look-up by primary key.
+# One row a question whose integration is the account's, whatever else is known of it: each of the
+# joins is a look-up by primary key.
 _RESOLVE = """
-SELECT i.last_completed_sync IS NOT NULL AS first_sync_done,
+SELECT q.place, i.last_completed_sync IS NOT NULL AS first_sync_done,
     r.id AS resident_id, r.x_id AS resident_x_id, r.x_property_id AS resident_x_property_id,
     r.property_id AS resident_property_id, r.email_1 AS resident_email,
     r.leases AS resident_leases, r.extra AS resident_extra, r.unit_ids AS resident_unit_ids,
@@ -46,18 +47,20 @@ SELECT i.last_completed_sync IS NOT NULL AS first_sync_done,
         FROM properties AS p
         LEFT JOIN integration_properties AS c
             ON c.integration_id = p.integration_id AND c.property_id = p.id
-        WHERE p.integration_id = i.id AND p.x_id IN (
+        WHERE p.integration_id = i.id AND p.x_id = ANY (ARRAY(
             SELECT r.x_property_id
-            UNION SELECT lease->>'x_property_id' FROM jsonb_array_elements(r.leases) AS lease)
+            UNION ALL SELECT lease->>'x_property_id' FROM jsonb_array_elements(r.leases) AS lease))
     ) AS properties
-FROM integrations AS i
-LEFT JOIN residents AS r ON r.id = $3 AND r.integration_id = i.id
-LEFT JOIN units AS u ON u.id = $4 AND u.integration_id = i.id
-LEFT JOIN employees AS e ON e.id = $5 AND e.integration_id = i.id
-LEFT JOIN event_types AS t ON t.id = $6 AND t.integration_id = i.id
-LEFT JOIN event_sub_types AS s ON s.id = $7 AND s.integration_id = i.id
-LEFT JOIN event_results AS o ON o.id = $8 AND o.integration_id = i.id
-WHERE i.id = $2 AND i.account_id = $1
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[],
+    $8::uuid[]) WITH ORDINALITY AS q(account_id, integration_id, resident_id, unit_id, employee_id,
+    type_id, sub_type_id, result_id, place)
+JOIN integrations AS i ON i.id = q.integration_id AND i.account_id = q.account_id
+LEFT JOIN residents AS r ON r.id = q.resident_id AND r.integration_id = i.id
+LEFT JOIN units AS u ON u.id = q.unit_id AND u.integration_id = i.id
+LEFT JOIN employees AS e ON e.id = q.employee_id AND e.integration_id = i.id
+LEFT JOIN event_types AS t ON t.id = q.type_id AND t.integration_id = i.id
+LEFT JOIN event_sub_types AS s ON s.id = q.sub_type_id AND s.integration_id = i.id
+LEFT JOIN event_results AS o ON o.id = q.result_id AND o.integration_id = i.id
 """
 
 _EVENT = """
@@ -143,11 +146,14 @@ async def one(
 
 
 async def resolve(
-    connection: Connection, account_id: UUID, integration_id: UUID, ids: list[UUID | None]
-) -> Record | None:
-    """The records with these ids (resident, unit, employee, type, sub type, result) as far as they
-    are this integration's; None where the integration is not the account's."""
-    return await connection.fetch_row(_RESOLVE, account_id, integration_id, *ids)
+    connection: Connection, questions: Sequence[tuple[UUID | None, ...]]
+) -> list[Record | None]:
+    """For each question (account, integration, resident, unit, employee, type, sub type, result) the
+    records with these ids as far as they are this integration's; None where the integration is not
+    the account's."""
+    rows = await connection.fetch(_RESOLVE, *(list(ids) for ids in zip(*questions, strict=True)))
+    by_place = {row["place"]: row for row in rows}
+    return [by_place.get(place) for place in range(1, len(questions) + 1)]
 
 
 async def event(connection: Connection, account_id: UUID, event_id: UUID) -> Record | None:

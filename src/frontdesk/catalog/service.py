@@ -23,6 +23,7 @@ from frontdesk.catalog.steps import access_of, checked_models
 from frontdesk.catalog.sync import SyncRunner, Unauthorised, begin_sync, models_of, step_of
 from frontdesk.database.pool import Database, Record
 from frontdesk.errors import Problem, invalid, not_found
+from frontdesk.gathered import Gathered
 from frontdesk.ids import new_id
 from frontdesk.vendors.contract import FoundEvent
 from frontdesk.vendors.declaration import Declaration, Model
@@ -54,6 +55,9 @@ class CatalogService:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._waiters = 0
+        self._resolving: Gathered[tuple[UUID | None, ...], Record | None] = Gathered(
+            lambda questions: repository.resolve(database, questions)
+        )
 
     # --- for events and writes ------------------------------------------------------------------
 
@@ -62,8 +66,8 @@ class CatalogService:
     ) -> Resolved:
         """The records that an event's fields (`resident_id` …) name, in one round trip. What is
         not this integration's, or the integration not the account's, is simply not there."""
-        ids = [wanted.get(name) for name in _REFERENCES]
-        row = await repository.resolve(self._database, account_id, integration_id, ids)
+        ids = (wanted.get(name) for name in _REFERENCES)
+        row = await self._resolving.get((account_id, integration_id, *ids))
         return Resolved(first_sync_done=False) if row is None else resolved_of(row)
 
     async def event(self, account_id: UUID, event_id: UUID) -> KnownEvent | None:

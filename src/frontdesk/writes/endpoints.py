@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -254,7 +253,7 @@ async def _sent(steps: AsyncIterator[Step]) -> AsyncIterator[bytes]:
         if step.status is None:
             yield b": beat\n\n"
         else:
-            data = orjson.dumps(step.status, option=orjson.OPT_UTC_Z)
+            data = bytes(json_answer(step.status).body)
             yield b"id: %b\nevent: write\ndata: %b\n\n" % (step.marker.encode(), data)
 
 

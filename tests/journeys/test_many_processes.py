@@ -1,0 +1,177 @@
+"""Two API and two worker processes against one database: everything once, in order.
+
+With FRONTDESK_TEST_POOLER_URL the processes reach the database through that pooler, in transaction
+mode, while the test itself makes the database directly.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+
+import pytest
+from rich.progress import Progress
+
+from frontdesk.cli.sandboxed import set_up
+from tests.conftest import ENCRYPTION_KEY, in_a_thread, url_of
+from tests.journeys.served import NOTE_VENDOR, START_SECONDS, Command, Served, until
+
+pytestmark = pytest.mark.timeout(300)
+
+POOLER_VARIABLE = "FRONTDESK_TEST_POOLER_URL"
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Several processes of each kind; each `Served` is one API process."""
+
+    apis: list[Served]
+    workers: list[Command]
+
+
+@pytest.fixture
+def fleet(database_url: str, tmp_path: Path) -> Iterator[Fleet]:
+    """Two APIs, two workers and a sandbox, each started as an operator would."""
+    variables = {
+        "DATABASE_URL": database_url,
+        "FRONTDESK_ENCRYPTION_KEY": ENCRYPTION_KEY,
+        "FRONTDESK_ALLOWED_ADDRESSES": "127.0.0.0/8",
+        "FRONTDESK_WORKER_LEASE_SECONDS": "4",
+    }
+    if pooler := os.environ.get(POOLER_VARIABLE):
+        variables["DATABASE_URL"] = url_of(pooler, database_url.rpartition("/")[2].split("?")[0])
+        variables["FRONTDESK_DATABASE_POOLER"] = "transaction"
+    with ExitStack() as stack:
+
+        def start(name: str, *arguments: str) -> Command:
+            command = Command(
+                *arguments,
+                *("--data-dir", str(tmp_path / "data")),
+                log=tmp_path / f"{name}.log",
+                **variables,
+            )
+            stack.callback(command.end)
+            return command
+
+        sandbox = start("sandbox", "sandbox", "--port", "0", "--latency", "0.02")
+        apis = [start(f"api{n}", "api", "--port", "0") for n in range(2)]
+        workers = [start(f"worker{n}", "worker") for n in range(2)]
+        sandbox_url, *urls = (_address(command) for command in (sandbox, *apis))
+        token = _token(variables, tmp_path)
+        found = in_a_thread(set_up(urls[0], sandbox_url, token, Progress(disable=True)))
+        yield Fleet(
+            [
+                Served(
+                    command=command,
+                    data_dir=tmp_path / "data",
+                    url=url,
+                    token=token,
+                    sandbox_url=sandbox_url,
+                    integrations=found.integrations,
+                )
+                for command, url in zip(apis, urls, strict=True)
+            ],
+            workers,
+        )
+
+
+def _address(command: Command) -> str:
+    def look() -> str | None:
+        assert command.process.poll() is None, command.said()
+        match = re.search(r"answers? at (http://\S+)", command.said())
+        return match[1] if match else None
+
+    return until(look, seconds=START_SECONDS)
+
+
+def _token(variables: dict[str, str], folder: Path) -> str:
+    def run(*arguments: str) -> dict[str, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "frontdesk", *arguments, "--json"],
+            env={**os.environ, **variables},
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        answer: dict[str, str] = json.loads(done.stdout)
+        return answer
+
+    account = run("account", "create", "--limit", "0")
+    return run("token", "create", "--account", account["id"])["token"]
+
+
+def _send_in_turns(fleet: Fleet, per_resident: int) -> dict[str, list[tuple[str, str]]]:
+    """Send to eight residents through both APIs in turns: (job id, text) by PMS resident."""
+    turns = cycle(fleet.apis)
+    residents = fleet.apis[0].residents(NOTE_VENDOR, 8)
+    sent: dict[str, list[tuple[str, str]]] = {resident["x_id"]: [] for resident in residents}
+    for number in range(per_resident):
+        for resident in residents:
+            text = f"turn {number:02d} for {resident['x_id']}"
+            job_id = next(turns).send(NOTE_VENDOR, resident, text)
+            sent[resident["x_id"]].append((job_id, text))
+    return sent
+
+
+def _assert_once_and_in_order(fleet: Fleet, sent: dict[str, list[tuple[str, str]]]) -> None:
+    api = fleet.apis[1]
+    for jobs in sent.values():
+        for job_id, text in jobs:
+            ended = api.ended(job_id)
+            assert ended["state"] == "succeeded", (text, ended)
+    effects = api.effects("turn ")
+    for x_resident_id, jobs in sent.items():
+        written = [e["text"] for e in effects if e["x_resident_id"] == x_resident_id]
+        assert written == [text for _, text in jobs]
+
+
+def test_two_apis_and_two_workers_deliver_everything_once_and_in_order(fleet: Fleet) -> None:
+    _assert_once_and_in_order(fleet, _send_in_turns(fleet, 10))
+
+
+def test_a_worker_killed_in_the_middle_is_replaced_by_the_other_without_loss_or_double(
+    fleet: Fleet,
+) -> None:
+    sent = _send_in_turns(fleet, 5)
+    # Whichever of the two holds the lease, one of the kills meets it; the first gets a successor.
+    fleet.workers[0].kill()
+    sent_later = _send_in_turns_again(fleet, sent)
+
+    _assert_once_and_in_order(fleet, sent_later)
+
+
+def _send_in_turns_again(
+    fleet: Fleet, sent: dict[str, list[tuple[str, str]]]
+) -> dict[str, list[tuple[str, str]]]:
+    residents = {r["x_id"]: r for r in fleet.apis[0].residents(NOTE_VENDOR, 8)}
+    for x_id, jobs in sent.items():
+        text = f"turn 99 for {x_id}"
+        jobs.append((fleet.apis[0].send(NOTE_VENDOR, residents[x_id], text), text))
+    return sent
+
+
+def test_an_idempotency_key_holds_across_api_processes(fleet: Fleet) -> None:
+    first, second = fleet.apis
+    resident = first.residents(NOTE_VENDOR, 1)[0]
+    body = {
+        "integration_id": first.integrations[NOTE_VENDOR],
+        "resident_id": resident["id"],
+        "notes": "turn once",
+    }
+    answers = [
+        api.call("POST", "/v1/events/residents", body, Idempotency_Key="the same")
+        for api in (first, second, first)
+    ]
+
+    assert [status for status, _ in answers] == [200] * 3
+    assert len({answer["job_id"] for _, answer in answers}) == 1
+    first.ended(answers[0][1]["job_id"])
+    assert len(first.effects("turn once")) == 1
