@@ -26,13 +26,15 @@ class Command:
 
     def __init__(self, *arguments: str, log: Path, **variables: str) -> None:
         self.log = log
+        # Of the tests' own environment, nothing about databases: each command is told its own.
+        inherited = {k: v for k, v in os.environ.items() if k != "DATABASE_URL"}
         with log.open("ab") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "frontdesk", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
-                env={**os.environ, "FRONTDESK_DRAIN_SECONDS": "20", **variables},
+                env={**inherited, "FRONTDESK_DRAIN_SECONDS": "20", **variables},
                 start_new_session=True,
             )
 
@@ -148,18 +150,13 @@ def serving(data_dir: Path, *options: str, **variables: str) -> Iterator[Served]
         *("serve", "--sandbox", "--port", "0", "--data-dir", str(data_dir)),
         *("--ready-file", str(ready_file), *options),
         log=data_dir.parent / "serve.log",
-        **without_database(variables),
+        **variables,
     )
     try:
         state = until_ready(command, ready_file)
         yield Served(command=command, data_dir=data_dir, **state)
     finally:
         command.end()
-
-
-def without_database(variables: Mapping[str, str]) -> dict[str, str]:
-    """Variables under which the embedded server is used, whatever the tests' own is."""
-    return {"DATABASE_URL": "", **variables}
 
 
 def until_ready(command: Command, ready_file: Path) -> dict[str, Any]:
@@ -196,7 +193,6 @@ def call(
     body: object | None = None,
     *,
     token: str | None = None,
-    timeout: float = 60.0,
     **headers: str,
 ) -> tuple[int, Any]:
     """One HTTP call; the status and the JSON, whatever the status is."""
@@ -209,7 +205,7 @@ def call(
     for name, value in headers.items():
         request.add_header(name.replace("_", "-"), value)
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read())

@@ -12,6 +12,7 @@ import pytest
 
 from tests.journeys.served import (
     NOTE_VENDOR,
+    Command,
     Served,
     call,
     fresh_data_dir,
@@ -169,12 +170,9 @@ def test_sigterm_answers_those_who_wait_and_finishes_what_is_in_flight() -> None
 
 
 def test_a_second_serve_on_the_same_data_directory_is_refused(served: Served) -> None:
-    from tests.journeys.served import Command
-
     second = Command(
         *("serve", "--port", "0", "--data-dir", str(served.data_dir)),
         log=served.data_dir.parent / "second.log",
-        DATABASE_URL="",
     )
     assert second.process.wait(30) == 2
     assert "Another serve runs" in second.said()
@@ -184,8 +182,6 @@ def test_a_second_serve_on_the_same_data_directory_is_refused(served: Served) ->
 def test_a_command_attaches_to_the_running_server_and_a_revocation_holds_at_once(
     served: Served, tmp_path: Path
 ) -> None:
-    from tests.journeys.served import Command
-
     def run(*arguments: str) -> str:
         log = tmp_path / f"{arguments[0]}-{arguments[1]}.log"
         command = Command(*arguments, "--data-dir", str(served.data_dir), log=log, DATABASE_URL="")

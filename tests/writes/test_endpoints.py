@@ -12,7 +12,14 @@ import pytest
 from frontdesk.database.pool import Database
 from frontdesk.ids import new_id
 from frontdesk.vendors.declaration import Model
-from tests.conftest import CallerAccount, LiveServer, MakeAccount, session, until
+from tests.conftest import (
+    CallerAccount,
+    LiveServer,
+    MakeAccount,
+    make_settings,
+    session,
+    until,
+)
 from tests.events.world import POST, SUPPORTING, World, build
 from tests.integrations.world import PATH, refused
 
@@ -131,10 +138,10 @@ async def test_past_the_limit_of_waiters_the_answer_is_immediate(
 
 
 async def test_a_stopping_server_answers_its_waiters_and_streams_at_once(
-    account: CallerAccount, accept: Accept, another_server: Callable[..., LiveServer]
+    account: CallerAccount, accept: Accept, database_url: str
 ) -> None:
     job_id = await accept()
-    live = another_server()
+    live = LiveServer(database_url, make_settings()).start()
     async with session(live.url, account) as other:
         waiting = asyncio.create_task(get(other, f"{STATUS}/{job_id}?wait=30"))
         stream = await other.get(f"{STATUS}/{job_id}/stream")

@@ -58,6 +58,7 @@ def row(**changes: Any) -> dict[str, Any]:
         ({"behind_earlier": True, "ready_at": None}, "earlier_event"),
         ({"behind_earlier": True, "active": False}, "paused"),
         ({"state": "reconciling"}, "settling"),
+        ({"state": "reconciling", "behind_earlier": True}, "earlier_event"),
         ({"state": "retrying", "ready_at": LATER}, "backoff"),
         ({"state": "retrying", "ready_at": LATER, "throttled": True}, "rate_limit"),
         ({"state": "retrying"}, None),

@@ -57,6 +57,13 @@ def read_settings(data_dir: Path | None = None) -> Settings:
             f"{variable_name(str(issue['loc'][0]))}: {issue['msg']}" for issue in error.errors()
         )
         raise CommandFailed(f"A setting cannot be used. {wrong}", code=SURROUNDINGS) from None
+    if settings.database_url is not None and not settings.database_url.get_secret_value().strip():
+        # Neither way of reading it is safe to guess: a deployment whose secret did not arrive would
+        # start on an empty database of its own.
+        raise CommandFailed(
+            "DATABASE_URL is set, but empty: name a database, or unset it for the embedded one.",
+            code=SURROUNDINGS,
+        )
     chosen = data_dir or settings.data_dir or default_data_dir()
     return settings.model_copy(update={"data_dir": chosen.expanduser().absolute()})
 

@@ -158,9 +158,11 @@ class WritesService:
             if marker != told:
                 told = marker
                 yield Step(marker, status_of(row))
-            if row["state"] in ENDED_STATES or self.waiters.draining:
+            if row["state"] in ENDED_STATES:
                 return
             await self.waiters.until_moved(job_id, mark, BEAT_SECONDS)
+            if self.waiters.draining:
+                return
             if await self.waiters.mark(job_id) == mark:
                 yield Step(marker, None)
 

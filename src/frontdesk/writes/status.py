@@ -64,7 +64,7 @@ def waiting_for(row: Row) -> WaitingFor | None:
         return "schedule"
     if not row["active"]:
         return "paused"
-    if state == "reconciling":
+    if state == "reconciling" and not row["behind_earlier"]:
         return "settling"
     held_until, reason = row["not_before"], row["not_before_reason"]
     if held_until is not None and held_until > now and reason in get_args(WaitingFor):
