@@ -6,6 +6,7 @@ get past the first door. What the answers mean is asked elsewhere.
 """
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 import requests
@@ -25,6 +26,11 @@ from tests.conftest import CallerAccount, LiveServer, in_a_thread, make_settings
 from tests.integrations.world import PATH, body_of
 
 from frontdesk.application import open_services
+from frontdesk.catalog.models import SPECS
+from frontdesk.catalog.record_repository import upsert
+from frontdesk.catalog.records import rows_of
+from frontdesk.vendors.contract import Record
+from frontdesk.vendors.declaration import Model
 from frontdesk.vendors.registry import vendors
 
 CHECKS: list[CheckFunction] = [
@@ -33,7 +39,7 @@ CHECKS: list[CheckFunction] = [
     content_type_conformance,
     response_schema_conformance,
 ]
-EXAMPLES = 12
+EXAMPLES = 8
 PARTS = 4
 """The operations are dealt out to so many tests, which can run beside each other."""
 
@@ -130,3 +136,55 @@ def _tried(
     except FailureGroup as failures:
         return [f"{operation.label}: {failures}", *map(str, failures.exceptions)]
     return []
+
+
+async def _add_resident(database_url: str, caller: CallerAccount, integration_id: str) -> None:
+    """A resident as a sync would bring him."""
+    record = Record(Model.RESIDENTS, "4711", {"first_name": "Ada", "email_1": "ada@example.com"})
+    spec = SPECS[Model.RESIDENTS]
+    services = await open_services(make_settings(), database_url, role="command")
+    try:
+        integration = await services.integrations.get_owned(caller.id, UUID(integration_id))
+        assert integration is not None
+        rows = rows_of(spec, [record], vendors()[integration.vendor].declaration)
+        async with services.database.transaction() as connection:
+            await upsert(connection, spec, caller.id, integration.id, integration.vendor, rows)
+    finally:
+        await services.close()
+
+
+def test_an_accepted_write_is_answered_as_documented_wherever_it_shows(
+    database_url: str, server: LiveServer, caller: CallerAccount, integration_ids: list[str]
+) -> None:
+    for integration_id in integration_ids:
+        in_a_thread(_add_resident(database_url, caller, integration_id))
+    document = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
+
+    def called(path: str, method: str, **parts: Any) -> Any:
+        case = document[path][method].Case(**parts)
+        answer = case.call_and_validate(checks=CHECKS, headers=caller.headers, timeout=SECONDS)
+        return answer.json() if answer.status_code == 200 else None
+
+    residents = called("/v1/residents", "get")["results"]
+    assert len(residents) == len(integration_ids)
+    jobs: list[str] = []
+    for resident in residents:
+        called("/v1/residents/{record_id}", "get", path_parameters={"record_id": resident["id"]})
+        body = {
+            "integration_id": resident["integration_id"],
+            "resident_id": resident["id"],
+            "notes": "As documented",
+        }
+        parts = {"body": body, "media_type": "application/json"}
+        called("/v1/events/residents", "post", query={"dry_run": "true"}, **parts)
+        accepted = called("/v1/events/residents", "post", **parts)
+        jobs += [accepted["job_id"]] if accepted else []
+    assert jobs, "no vendor takes a plain note"
+    for job_id in jobs:
+        places = (
+            ("/v1/admin/write-status/{root_job_id}", "root_job_id"),
+            ("/v1/admin/logs/jobs/{job_id}", "job_id"),
+        )
+        for path, name in places:
+            assert called(path, "get", path_parameters={name: job_id}) is not None, path
+    assert called("/v1/admin/integrations", "get")["results"]

@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.conformance.pms import Pms
-from tests.vendors.live import live_session, synced
 
 from frontdesk.vendors.registry import connector_of, vendors
+from tests.conformance.pms import Pms
+from tests.vendors.live import live_session, synced
 
 VENDORS = [code for code, vendor in vendors().items() if vendor.connector is not None]
 

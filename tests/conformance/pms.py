@@ -6,12 +6,10 @@ connector name. No vendor is named here, and no wire is known.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from xml.etree import ElementTree
-
-from tests.vendors.live import LiveSession
 
 from frontdesk.catalog.known import KnownReference, KnownResident, Resolved
 from frontdesk.events.fields import ENVELOPE_FIELDS, FIELDS, Kind
@@ -32,6 +30,7 @@ from frontdesk.vendors.contract import (
 )
 from frontdesk.vendors.declaration import Declaration, Model, Operation
 from frontdesk.writes.plans import dump_plan, load_plan
+from tests.vendors.live import LiveSession
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 _SPECIAL: Mapping[str, Any] = {
@@ -164,13 +163,13 @@ class Pms:
         checked = check(terms, body, resolved)
         problems = [(p.code, p.path, p.message) for p in checked.problems]
         if not problems:
+            intent = intent_of(checked, terms, resolved, property_timezone="America/Denver")
             try:
-                intent = intent_of(checked, terms, resolved, property_timezone="America/Denver")
                 plan = self.connector.plan(intent)
-                assert load_plan(json.loads(json.dumps(dump_plan(plan)))).payload == plan.payload
-                return load_plan(json.loads(json.dumps(dump_plan(plan)))), set(), []
             except Refused as refused:
                 problems = [(i.code, i.path, i.message) for i in refused.issues]
+            else:
+                return _stored(plan), set(), []
         missing = {str(path[0]) for code, path, _ in problems if code == "required" and path}
         return None, missing, [f"{c} {p}: {m}" for c, p, m in problems if c != "required"]
 
@@ -210,12 +209,16 @@ class Pms:
         raise Untakeable(f"there is no {name} for event type {x_type_id}")
 
     def _resolved(self, draft: Draft) -> Resolved:
-        found: dict[str, KnownReference] = {}
-        for name, record in draft.records.items():
-            if name != "resident_id":
-                found[name.removesuffix("_id")] = self._known(record)
-        resident = KnownResident(new_id(), self.resident_of(draft), NOW, None, (), None)
-        return Resolved(first_sync_done=True, resident=resident, **found)
+        known = {name: self._known(record) for name, record in draft.records.items()}
+        return Resolved(
+            first_sync_done=True,
+            resident=KnownResident(new_id(), self.resident_of(draft), NOW, None, (), None),
+            unit=known.get("unit_id"),
+            employee=known.get("employee_id"),
+            event_type=known.get("event_type_id"),
+            event_sub_type=known.get("event_sub_type_id"),
+            event_result=known.get("event_result_id"),
+        )
 
     def _known(self, record: Record) -> KnownReference:
         is_type = record.model is Model.EVENT_TYPES
@@ -235,6 +238,13 @@ class Pms:
             models=tuple(record.fields.get("models") or ()),
             roles=tuple(record.fields.get("roles") or ()),
         )
+
+
+def _stored(plan: Plan) -> Plan:
+    """The plan as a worker gets it, which must be the same plan."""
+    stored = load_plan(json.loads(json.dumps(dump_plan(plan))))
+    assert stored == replace(plan, notices=())
+    return stored
 
 
 def _types_of(record: Record) -> list[str]:

@@ -12,7 +12,7 @@ from frontdesk.events.fields import EVENT_FIELDS
 from frontdesk.vendors.contract import Vendor
 from frontdesk.vendors.declaration import EventClass, Model
 from tests.events.conftest import MakeWorld
-from tests.events.world import EMAIL, POST, SUPPORTING, changing, typed
+from tests.events.world import EMAIL, POST, SUPPORTING, changing, takes, typed
 from tests.integrations.world import refused
 
 FIELDS = [item.name for item in EVENT_FIELDS]
@@ -46,7 +46,7 @@ async def test_an_accepted_event_is_one_row_and_its_answer_has_every_field(
     assert shown["meta"] == {"job_id": shown["job_id"]}
     assert shown["result"] == shown["data"]
     assert list(shown["data"]) == [*FIELDS, "external_reference"]
-    default = {"event_type": "Note"} if "event_type" in vendor.declaration.create.fields else {}
+    default = {"event_type": "Note"} if takes(vendor.declaration.create, "event_type") else {}
     given = {name: value for name, value in shown["data"].items() if value is not None}
     assert given == {**body, **default}
     row = await row_of(database, shown["job_id"])

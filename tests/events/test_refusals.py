@@ -93,6 +93,7 @@ async def test_every_wrong_type_is_named_at_once(
         ("email_send", "true", "wrong_type"),
         ("time_from", "24:00", "invalid_value"),
         ("time_to", "9:00", "invalid_value"),
+        ("time_to", "09:00\n", "invalid_value"),
         ("external_reference", "", "too_short"),
         ("external_reference", "x" * 256, "too_long"),
         ("event_type", "note", "invalid_value"),
@@ -193,7 +194,7 @@ async def test_only_unknown_references_are_told_on_top(
 async def test_a_reference_that_does_not_fit_tells_when_its_record_was_last_seen(
     client: aiohttp.ClientSession, world: World, name: str, record: tuple[Model, str]
 ) -> None:
-    found = await issues(client, world.body(**{name: world.id(*record)}))
+    found = await issues(client, world.body() | {name: world.id(*record)})
     assert found[name]["code"] == "not_allowed"
     assert found[name]["last_seen"].endswith("Z")
 

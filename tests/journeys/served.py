@@ -214,7 +214,7 @@ def call(
 def processes_of(data_dir: Path) -> dict[int, str]:
     """Processes that name the data directory in their command line, by pid."""
     listed = subprocess.run(
-        ["ps", "-eo", "pid=,stat=,args="], capture_output=True, text=True, check=True
+        ["ps", "-ww", "-eo", "pid=,stat=,args="], capture_output=True, text=True, check=True
     )
     found = {}
     for line in listed.stdout.splitlines():

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.progress import Progress
@@ -129,8 +130,19 @@ def _assert_once_and_in_order(fleet: Fleet, sent: dict[str, list[tuple[str, str]
             assert ended["state"] == "succeeded", (text, ended)
     effects = api.effects("turn ")
     for x_resident_id, jobs in sent.items():
-        written = [e["text"] for e in effects if e["x_resident_id"] == x_resident_id]
-        assert written == [text for _, text in jobs]
+        mine = [effect for effect in effects if effect["x_resident_id"] == x_resident_id]
+        assert [effect["text"] for effect in mine] == [text for _, text in jobs], _story(
+            api, jobs, mine
+        )
+
+
+def _story(api: Served, jobs: list[tuple[str, str]], effects: list[dict[str, Any]]) -> str:
+    """What happened when, for whoever has to find out why."""
+    lines = [f"{effect['written_at']} written: {effect['text']}" for effect in effects]
+    for job_id, text in jobs:
+        logs = api.get(f"/v1/admin/logs/jobs/{job_id}")["results"]
+        lines.append(f"{text}: {api.status(job_id)} {logs}")
+    return "\n".join(lines)
 
 
 def test_two_apis_and_two_workers_deliver_everything_once_and_in_order(fleet: Fleet) -> None:

@@ -184,7 +184,7 @@ def test_a_command_attaches_to_the_running_server_and_a_revocation_holds_at_once
 ) -> None:
     def run(*arguments: str) -> str:
         log = tmp_path / f"{arguments[0]}-{arguments[1]}.log"
-        command = Command(*arguments, "--data-dir", str(served.data_dir), log=log, DATABASE_URL="")
+        command = Command(*arguments, "--data-dir", str(served.data_dir), log=log)
         assert command.process.wait(60) == 0, command.said()
         return command.said()
 

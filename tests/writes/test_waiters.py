@@ -80,6 +80,17 @@ async def test_any_step_wakes_a_stream_but_not_a_waiter_for_the_end() -> None:
     await asyncio.wait_for(ended, 5)
 
 
+async def test_a_stream_that_was_let_in_waits_on_in_a_full_house() -> None:
+    waiters = Waiters(Looked(), 1)
+    holding = asyncio.create_task(waiters.until_ended(new_id(), 20))
+    await asyncio.sleep(0)
+    following = asyncio.create_task(waiters.until_moved(new_id(), "", 20))
+    await asyncio.sleep(0.05)
+    assert not following.done()
+    waiters.drain()
+    await asyncio.wait_for(asyncio.gather(holding, following), 1)
+
+
 async def test_draining_lets_everybody_go_now_and_from_now_on() -> None:
     waiters = Waiters(Looked(), 10)
     waiting = [asyncio.create_task(waiters.until_ended(new_id(), 20)) for _ in range(3)]

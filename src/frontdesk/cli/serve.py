@@ -79,14 +79,14 @@ def serve(
         str | None, typer.Option(help="The same against simulators that run already.")
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = DEFAULT_PORT,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: a free one.")] = DEFAULT_PORT,
     data_dir: DataDirOption = None,
     ready_file: Annotated[
         Path | None,
         typer.Option(help="Written when requests are answered, removed at the end (JSON)."),
     ] = None,
-    api_processes: Annotated[int, typer.Option(min=1, max=64)] = 1,
-    workers: Annotated[int, typer.Option(min=0, max=64)] = 1,
+    api_processes: Annotated[int, typer.Option(min=1, max=64, help="API processes.")] = 1,
+    workers: Annotated[int, typer.Option(min=0, max=64, help="Worker processes.")] = 1,
     parent: ParentOption = None,
 ) -> None:
     """Run API, worker and database in one command; with --sandbox, something to try them on."""

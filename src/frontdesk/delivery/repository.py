@@ -178,7 +178,7 @@ FROM budgets AS b WHERE b.scope = $1 ORDER BY b.method
 """
 
 _QUEUE_STATUS = """
-SELECT count(*) AS depth, min(w.submitted_at) AS oldest, min(w.ready_at) AS next_ready,
+SELECT count(w.id) AS depth, min(w.submitted_at) AS oldest, min(w.ready_at) AS next_ready,
     l.not_before, l.not_before_reason
 FROM (SELECT $1::uuid AS integration_id) AS the
 LEFT JOIN leases AS l USING (integration_id)

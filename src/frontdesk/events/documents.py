@@ -56,7 +56,7 @@ def create_operation(declaration: Declaration | None = None) -> dict[str, Any]:
         title = f"Create an event for a resident of {declaration.name}"
         if declaration.create is None:
             return _refused(name, title, declaration)
-        schema = event_schema(declaration, "create")
+        schema = event_schema(declaration, "create", by_type=False)
         example = {field: _example(field) for field in schema.get("required", ())}
     return _operation(name, title, schema, example, codes)
 
@@ -74,7 +74,7 @@ def update_operation(declaration: Declaration | None = None) -> dict[str, Any]:
         schema = generic_schema("update")
         name, title = "updateResidentEvent", "Change an event of a resident"
     else:
-        schema = event_schema(declaration, "update")
+        schema = event_schema(declaration, "update", by_type=False)
         name = f"updateResidentEvent{_word(declaration)}"
         title = f"Change an event of a resident of {declaration.name}"
     found = _operation(name, title, schema, {"notes": _example("notes")}, codes)

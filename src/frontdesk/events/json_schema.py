@@ -48,9 +48,15 @@ def generic_schema(operation: str) -> JsonSchema:
 
 
 def event_schema(
-    declaration: Declaration, operation: str, types: Sequence[KnownType] | None = None
+    declaration: Declaration,
+    operation: str,
+    types: Sequence[KnownType] | None = None,
+    *,
+    by_type: bool = True,
 ) -> JsonSchema:
-    """The schema of a body for one PMS. `types`: the event types of the integration it is for."""
+    """The schema of a body for one PMS. `types`: the event types of the integration it is for.
+    Without `by_type` the rules about event types stand in its description only: a document that
+    knows no integration could state no condition that ever holds, and tools choke on many."""
     declared: Operation = getattr(declaration, operation)
     fields: dict[str, JsonSchema] = {}
     required: list[str] = []
@@ -79,7 +85,10 @@ def event_schema(
     if required:
         schema["required"] = required
     schema["title"] = f"{declaration.name}: {operation} event for a resident"
-    conditions = [part for rule in declared.rules for part in _conditions(rule, declared, types)]
+    told = [rule for rule in declared.rules if not by_type and (rule.classes or rule.x_type_ids)]
+    if told:
+        schema["description"] = " ".join(rule.message for rule in told)
+    conditions = [_condition(rule, declared, types) for rule in declared.rules if rule not in told]
     if {"time_from", "time_to"} & set(fields) and "appointment_datetime" in fields:
         conditions += [
             {"if": _with([name]), "then": _with(["appointment_datetime"])}
@@ -92,9 +101,7 @@ def event_schema(
     return schema
 
 
-def _conditions(
-    rule: Rule, operation: Operation, types: Sequence[KnownType] | None
-) -> list[JsonSchema]:
+def _condition(rule: Rule, operation: Operation, types: Sequence[KnownType] | None) -> JsonSchema:
     condition = _with(sorted(rule.with_fields))
     if rule.classes or rule.x_type_ids:
         condition = _merge(condition, _type_condition(rule, types))
@@ -105,9 +112,8 @@ def _conditions(
         nothing: JsonSchema = {"type": "null"}
         refused: JsonSchema = {"properties": dict.fromkeys(rule.refuse, nothing)}
         then = _merge(then, refused)
-    plain = not rule.classes and not rule.x_type_ids
     shown: JsonSchema = {"if": condition, "then": then}
-    return [shown if plain else {"description": rule.message, **shown}]
+    return {"description": rule.message, **shown} if rule.classes or rule.x_type_ids else shown
 
 
 def _type_condition(rule: Rule, types: Sequence[KnownType] | None) -> JsonSchema:

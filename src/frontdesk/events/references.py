@@ -4,7 +4,7 @@ Everything is judged from one look-up of the catalog (`Resolved`); nothing is re
 carries the `last_seen` of the record that it was checked against, because a cache may be behind.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,7 @@ from frontdesk.catalog.models import rfc3339
 from frontdesk.errors import Problem
 from frontdesk.events.fields import REFERENCE_FIELDS
 from frontdesk.ids import parse_id
-from frontdesk.vendors.declaration import Declaration, Operation
+from frontdesk.vendors.declaration import Operation
 
 LEASING_AGENT = "LEASING_AGENT"
 RESIDENTS = "residents"
@@ -38,18 +38,17 @@ def wanted_ids(fields: Mapping[str, Any], operation: Operation) -> dict[str, UUI
 class References:
     """The references of one event, looked up, and how to judge them."""
 
-    declaration: Declaration
     resolved: Resolved
 
-    def problems(self, wanted: Mapping[str, UUID | None]) -> list[Problem]:
-        """Everything that is wrong with the references that were given."""
+    def problems(self, named: Collection[str]) -> list[Problem]:
+        """Everything that is wrong with the references in these fields."""
         found = [
             Problem(
                 "unknown_reference",
                 (name,),
                 f"This integration has no {REFERENCE_FIELDS[name]} with this id.",
             )
-            for name in wanted
+            for name in named
             if self.resolved.by_field(name) is None
         ]
         checks: tuple[tuple[str, Callable[[], Problem | None]], ...] = (
@@ -59,7 +58,7 @@ class References:
             ("event_result_id", self._result),
         )
         found += [
-            problem for name, check in checks if name in wanted and (problem := check()) is not None
+            problem for name, check in checks if name in named and (problem := check()) is not None
         ]
         return found
 

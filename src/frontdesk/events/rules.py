@@ -7,6 +7,7 @@ call and decides nothing about leases, routes or the wire: that is the connector
 
 from dataclasses import dataclass, field
 from datetime import datetime, time
+from functools import cached_property
 from typing import Any, Literal
 
 import phonenumbers
@@ -15,7 +16,7 @@ from frontdesk.catalog.known import Resolved
 from frontdesk.catalog.models import rfc3339
 from frontdesk.errors import Problem
 from frontdesk.events.fields import ENVELOPE_FIELDS, FIELDS, REFERENCE_FIELDS, UPDATE_FIELDS, Kind
-from frontdesk.events.references import References, wanted_ids
+from frontdesk.events.references import References
 from frontdesk.events.schemas import ReadBody, read_moment
 from frontdesk.vendors.contract import EventIntent, Notice, Reference
 from frontdesk.vendors.declaration import Declaration, Operation, TimeRule
@@ -29,7 +30,7 @@ _PHONE_REGION = "US"
 _KNOWN_NOWHERE = Resolved(first_sync_done=True)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Terms:
     """What applies to one request, beside its body: the PMS's declaration, which operation, and
     what the integration and the caller allow."""
@@ -39,7 +40,7 @@ class Terms:
     ignore_unknown_fields: bool = False
     allow_email_send: bool = True
 
-    @property
+    @cached_property
     def taken(self) -> Operation:
         """The operation as declared. The caller has made sure that there is one."""
         declared = getattr(self.declaration, self.operation)
@@ -71,8 +72,8 @@ def check(terms: Terms, body: ReadBody, resolved: Resolved | None) -> Checked:
     _refuse_not_taken(checked, terms, body)
     known = resolved or _KNOWN_NOWHERE
     if resolved is not None:
-        wanted = wanted_ids(checked.accepted, operation)
-        for problem in References(terms.declaration, known).problems(wanted):
+        named = [name for name in REFERENCE_FIELDS if name in checked.accepted]
+        for problem in References(known).problems(named):
             checked.refuse(problem)
     _apply_rules(checked, terms, body, known)
     _require(checked, terms, body)
@@ -126,15 +127,15 @@ def _typed(name: str, value: Any) -> Any:
     return read_moment(value)
 
 
-def _given(value: Any) -> bool:
-    """Blank text is no value where one is needed."""
-    return not isinstance(value, str) or bool(value.strip())
-
-
 def _present(checked: Checked, body: ReadBody) -> frozenset[str]:
-    """What was given, readable or not: of an unreadable field nobody says that it is missing."""
-    given = {name for name, value in checked.accepted.items() if _given(value)}
-    return frozenset(given | body.refused)
+    """What was given, readable or not: of an unreadable field nobody says that it is missing.
+    Blank text is no value where one is needed."""
+    given = frozenset(
+        name
+        for name, value in checked.accepted.items()
+        if not isinstance(value, str) or value.strip()
+    )
+    return given | body.refused if body.refused else given
 
 
 def _drop_default_type(checked: Checked, operation: Operation) -> None:
@@ -148,14 +149,9 @@ def _drop_default_type(checked: Checked, operation: Operation) -> None:
 def _refuse_not_taken(checked: Checked, terms: Terms, body: ReadBody) -> None:
     # A field that this request has for no PMS was refused already; event_type says nothing.
     said = {p.path[0] for p in body.problems if p.code == "unknown_field"} | {"event_type"}
-    foreign = [
-        name
-        for name in FIELDS
-        if name not in terms.taken.fields
-        and name not in ENVELOPE_FIELDS
-        and (name in checked.accepted or (name in body.refused and name not in said))
-    ]
-    for name in foreign:
+    given = checked.accepted.keys() | (body.refused - said)
+    foreign = (given & FIELDS.keys()) - terms.taken.fields.keys() - ENVELOPE_FIELDS
+    for name in sorted(foreign):
         message = f"{terms.declaration.name} takes no {name} for a resident event."
         _drop_or_refuse(checked, terms, name, message, None)
 
@@ -175,8 +171,8 @@ def _apply_rules(checked: Checked, terms: Terms, body: ReadBody, known: Resolved
     kind = known.event_type if "event_type_id" in checked.accepted else None
     event_class = None if kind is None else kind.reference.event_class
     x_type_id = None if kind is None else kind.reference.x_id
+    present = _present(checked, body)
     for rule in terms.taken.rules:
-        present = _present(checked, body)
         if not rule.applies(event_class, x_type_id, present):
             continue
         by_type = bool(rule.classes or rule.x_type_ids)
@@ -198,6 +194,7 @@ def _apply_rules(checked: Checked, terms: Terms, body: ReadBody, known: Resolved
                 _drop_or_refuse(
                     checked, terms, name, f"{name} is not taken here. {rule.message}", last_seen
                 )
+                present -= {name}
 
 
 def _require(checked: Checked, terms: Terms, body: ReadBody) -> None:
@@ -212,9 +209,12 @@ def _require(checked: Checked, terms: Terms, body: ReadBody) -> None:
 
 
 def _check_lengths(checked: Checked, terms: Terms) -> None:
-    for name, taken in terms.taken.fields.items():
-        value = checked.accepted.get(name)
-        if taken.max_length is None or not isinstance(value, str) or len(value) <= taken.max_length:
+    fields = terms.taken.fields
+    for name, value in checked.accepted.items():
+        taken = fields.get(name)
+        if taken is None or taken.max_length is None or not isinstance(value, str):
+            continue
+        if len(value) <= taken.max_length:
             continue
         checked.refuse(
             Problem(

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Annotated, Any, Literal, NotRequired
 from urllib.parse import urlsplit
 
@@ -40,14 +41,16 @@ _SHOWN_CHARACTERS = 120
 
 def read_instant(text: str) -> datetime:
     """An RFC 3339 date-time with offset, years 1900 to 2199. Raises ValueError."""
-    if not _INSTANT.match(text):
+    if not _INSTANT.fullmatch(text):
         raise ValueError(text)
     return datetime.fromisoformat(text.upper())
 
 
+@lru_cache(maxsize=1024)
 def read_moment(text: str) -> datetime | date:
-    """An instant, or a bare date (`YYYY-MM-DD`). Raises ValueError."""
-    return date.fromisoformat(text) if _DATE.match(text) else read_instant(text)
+    """An instant, or a bare date (`YYYY-MM-DD`). Raises ValueError. Remembered, because a request
+    needs each of its moments four times."""
+    return date.fromisoformat(text) if _DATE.fullmatch(text) else read_instant(text)
 
 
 def _checked(check: Callable[[str], object], expected: str) -> AfterValidator:
@@ -66,7 +69,7 @@ def _checked(check: Callable[[str], object], expected: str) -> AfterValidator:
 
 
 def _check_clock(text: str) -> None:
-    if not _CLOCK.match(text):
+    if not _CLOCK.fullmatch(text):
         raise ValueError(text)
 
 

@@ -56,10 +56,12 @@ class Waiters:
     async def until_ended(self, job_id: UUID, seconds: float) -> None:
         """Return once the write has ended, the seconds are over, or the process is stopping; at
         once where the limit is reached."""
-        await self._wait(_Waiter(job_id, None), seconds)
+        if not self.full:
+            await self._wait(_Waiter(job_id, None), seconds)
 
     async def until_moved(self, job_id: UUID, mark: str, seconds: float) -> None:
-        """As `until_ended`, but any step ends it: `mark` is what the database said before."""
+        """As `until_ended`, but any step ends it (`mark` is what the database said before), and the
+        limit does not: whoever follows a write was let in at the beginning (see `full`)."""
         await self._wait(_Waiter(job_id, mark), seconds)
 
     async def mark(self, job_id: UUID) -> str:
@@ -75,7 +77,7 @@ class Waiters:
             waiter.moved.set()
 
     async def _wait(self, waiter: _Waiter, seconds: float) -> None:
-        if self.full or seconds <= 0:
+        if self.draining or seconds <= 0:
             return
         self._waiting.add(waiter)
         if self._asking is None:
