@@ -48,7 +48,8 @@ format: $(STAMP) ## Put the code into its format
 
 types: $(BENCH_STAMP) ## Check the types, strictly
 	$(BIN)/mypy --strict src
-	MYPYPATH=src:. $(BIN)/mypy --strict --explicit-package-bases bench tests examples
+	MYPYPATH=src:. $(BIN)/mypy --strict --explicit-package-bases bench docs tests
+	MYPYPATH=src:examples $(BIN)/mypy --strict --explicit-package-bases examples
 
 walls: $(STAMP) ## Check who may import whom, and who may name whom
 	$(BIN)/lint-imports

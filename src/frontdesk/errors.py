@@ -50,7 +50,11 @@ class Problem:
 
     def shown(self) -> dict[str, Any]:
         """The issue as the caller sees it."""
-        shown: dict[str, Any] = {"code": self.code, "path": list(self.path), "message": self.message}
+        shown: dict[str, Any] = {
+            "code": self.code,
+            "path": list(self.path),
+            "message": self.message,
+        }
         for name in ("expected", "received", "last_seen"):
             if (value := getattr(self, name)) is not None:
                 shown[name] = value

@@ -60,7 +60,11 @@ async def claim(
 
 
 async def finish(
-    repository: DeliveryRepository, worker_id: UUID, write: Claimed, transition: Transition, **more: Any
+    repository: DeliveryRepository,
+    worker_id: UUID,
+    write: Claimed,
+    transition: Transition,
+    **more: Any,
 ) -> bool:
     row = completion(write, transition, outcome=more.pop("outcome", "delivered")) | more
     return write.id in await repository.finish(worker_id, [row])
@@ -247,9 +251,7 @@ async def test_a_request_that_never_left_was_no_first_attempt(
     await accept(database, new_write(the, new_id()))
     me = await worker(repository)
     (claimed,) = await claim(repository, me, the)
-    await finish(
-        repository, me, claimed, Transition("queued"), outcome="not_sent", send_within=2.0
-    )
+    await finish(repository, me, claimed, Transition("queued"), outcome="not_sent", send_within=2.0)
     row = await database.fetch_row("SELECT * FROM writes WHERE id = $1", claimed.id)
     assert row is not None
     assert row["first_sent_at"] is None

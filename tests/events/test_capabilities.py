@@ -106,3 +106,16 @@ def test_the_generic_schema_takes_a_fields_example_and_no_wrong_type(name: str) 
     body = {"integration_id": "i"} | {name: example}
     assert validator.is_valid(body)
     assert not validator.is_valid(body | {name: wrong_value(name)})
+
+
+def test_a_document_tells_rules_about_types_in_words_and_others_as_conditions() -> None:
+    declaration = typed().declaration
+    assert declaration.create is not None
+    schema = event_schema(declaration, "create", by_type=False)
+    for rule in declaration.create.rules:
+        told = bool(rule.classes or rule.x_type_ids)
+        assert (rule.message in schema["description"]) is told
+    body = {name: "x" for name in schema["required"]} | {"event_datetime": "2026-03-02T16:30:00Z"}
+    validator = Draft202012Validator(schema)
+    assert validator.is_valid(body | {"call_status": "ANSWER"})
+    assert not validator.is_valid(body | {"time_from": "09:00"})

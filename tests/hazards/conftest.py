@@ -138,9 +138,7 @@ class World:
 
     async def row(self, write: NewWrite) -> dict[str, Any]:
         """The write as it stands."""
-        row = await self.services.database.fetch_row(
-            "SELECT * FROM writes WHERE id = $1", write.id
-        )
+        row = await self.services.database.fetch_row("SELECT * FROM writes WHERE id = $1", write.id)
         assert row is not None
         return {**dict(row), "errors": orjson.loads(row["errors"])}
 

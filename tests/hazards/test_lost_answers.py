@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from frontdesk.delivery.wire import Wire
 from tests.hazards.conftest import World, eventually
 
 
@@ -34,15 +35,13 @@ async def test_notes_of_one_resident_arrive_in_the_order_of_their_acceptance(wor
 async def test_a_write_whose_answer_was_lost_is_found_and_not_sent_again(
     world: World, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from frontdesk.delivery import sending
-
     (resident, *_) = await world.residents()
     more = {"after_bytes": 40} if fault == "truncate" else {}
     await world.fault(fault=fault, n=1, **more)
     if fault == "hang_after_effect":
-        send = sending.Wire.send
+        send = Wire.send
         monkeypatch.setattr(
-            sending.Wire,
+            Wire,
             "send",
             lambda self, request, **options: send(self, request, **{**options, "timeout_s": 2.0}),
         )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -10,6 +11,7 @@ from frontdesk.database.pool import CommitUnknown, Database, DatabaseUnavailable
 from frontdesk.errors import ApiError
 from frontdesk.ids import new_id
 from frontdesk.writes import intake as intake_module
+from frontdesk.writes import intake_repository
 from frontdesk.writes.intake import Accepted, Intake, Mismatched, Replayed
 from tests.delivery.stock import new_write, stock
 
@@ -145,18 +147,18 @@ async def test_a_commit_of_unknown_fate_is_asked_again_with_the_same_ids(
     database: Database, intake: Intake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     the = await stock(database)
-    accept = intake_module.intake_repository.accept
+    accept = intake_repository.accept
     calls = 0
 
-    async def lost_after_commit(*arguments: object) -> object:
+    async def lost_after_commit(*arguments: Any) -> object:
         nonlocal calls
         calls += 1
-        answer = await accept(*arguments)  # type: ignore[arg-type]
+        answer = await accept(*arguments)
         if calls == 1:
             raise CommitUnknown("the connection was lost")
         return answer
 
-    monkeypatch.setattr(intake_module.intake_repository, "accept", lost_after_commit)
+    monkeypatch.setattr(intake_repository, "accept", lost_after_commit)
     write = new_write(the, new_id(), idempotency_key="k", fingerprint="aa", answer={})
     assert isinstance(await intake.submit(write), Accepted)
     assert calls == 2
@@ -172,7 +174,7 @@ async def test_a_fate_that_cannot_be_learnt_is_said_to_be_unknown_with_the_job(
     async def lost(*_: object) -> None:
         raise CommitUnknown("the connection was lost")
 
-    monkeypatch.setattr(intake_module.intake_repository, "accept", lost)
+    monkeypatch.setattr(intake_repository, "accept", lost)
     monkeypatch.setattr(intake_module, "LEARN_SECONDS", 0.3)
     write = new_write(await stock(database), new_id())
     with pytest.raises(ApiError) as caught:
@@ -186,7 +188,7 @@ async def test_a_database_that_is_away_accepts_nothing(
     async def away(*_: object) -> None:
         raise DatabaseUnavailable("no connection")
 
-    monkeypatch.setattr(intake_module.intake_repository, "accept", away)
+    monkeypatch.setattr(intake_repository, "accept", away)
     with pytest.raises(ApiError) as caught:
         await intake.submit(new_write(await stock(database), new_id()))
     assert caught.value.details == {"outcome": "not_accepted"}

@@ -68,6 +68,7 @@ class Child:
             except TimeoutError:
                 _log.warning("a part did not drain in time", part=self.part.name, seconds=patience)
                 self.kill()
+                await process.wait()
         self._keeping.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._keeping

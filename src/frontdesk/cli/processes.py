@@ -35,7 +35,9 @@ T = TypeVar("T")
 
 def api(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: a free one.")] = DEFAULT_PORT,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port; 0: a free one.")
+    ] = DEFAULT_PORT,
     data_dir: DataDirOption = None,
     parent: ParentOption = None,
     ready_fd: ReadyOption = None,

@@ -79,7 +79,9 @@ def serve(
         str | None, typer.Option(help="The same against simulators that run already.")
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: a free one.")] = DEFAULT_PORT,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port; 0: a free one.")
+    ] = DEFAULT_PORT,
     data_dir: DataDirOption = None,
     ready_file: Annotated[
         Path | None,
