@@ -57,13 +57,13 @@ async def _caller(database_url: str) -> CallerAccount:
         await services.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def caller(database_url: str) -> CallerAccount:
     """An account that may do everything."""
     return in_a_thread(_caller(database_url))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def integration_ids(server: LiveServer, caller: CallerAccount) -> list[str]:
     """An active integration of each vendor that can be integrated."""
     found: list[str] = []
