@@ -12,9 +12,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import count, cycle
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from rich.progress import Progress
@@ -37,9 +38,14 @@ class Fleet:
     start_worker: Callable[[], Command]
 
 
-@pytest.fixture
-def fleet(database_url: str, tmp_path: Path) -> Iterator[Fleet]:
-    """Two APIs, two workers and a sandbox, each started as an operator would."""
+@pytest.fixture(scope="module")
+def running(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """Two APIs, two workers and a sandbox, each started as an operator would.
+
+    One sandbox as long as the database lives: a new one would give out the same record ids again,
+    as no PMS does, and a record that another write has cannot be this one's.
+    """
+    folder = tmp_path_factory.mktemp("fleet")
     variables = {
         "DATABASE_URL": database_url,
         "FRONTDESK_ENCRYPTION_KEY": ENCRYPTION_KEY,
@@ -47,41 +53,48 @@ def fleet(database_url: str, tmp_path: Path) -> Iterator[Fleet]:
         "FRONTDESK_WORKER_LEASE_SECONDS": "4",
     }
     if pooler := os.environ.get(POOLER_VARIABLE):
-        variables["DATABASE_URL"] = url_of(pooler, database_url.rpartition("/")[2].split("?")[0])
+        variables["DATABASE_URL"] = url_of(pooler, urlsplit(database_url).path.lstrip("/"))
         variables["FRONTDESK_DATABASE_POOLER"] = "transaction"
+    numbers = count()
     with ExitStack() as stack:
 
-        def start(name: str, *arguments: str) -> Command:
+        def start(name: str, *options: str) -> Command:
             command = Command(
-                *arguments,
-                *("--data-dir", str(tmp_path / "data")),
-                log=tmp_path / f"{name}.log",
+                *(name, *options, "--data-dir", str(folder / "data")),
+                log=folder / f"{name}{next(numbers)}.log",
                 **variables,
             )
             stack.callback(command.end)
             return command
 
-        sandbox = start("sandbox", "sandbox", "--port", "0", "--latency", "0.02")
-        apis = [start(f"api{n}", "api", "--port", "0") for n in range(2)]
-        workers = [start(f"worker{n}", "worker") for n in range(2)]
+        sandbox = start("sandbox", "--port", "0", "--latency", "0.02")
+        apis = [start("api", "--port", "0") for _ in range(2)]
+        workers = [start("worker") for _ in range(2)]
         sandbox_url, *urls = (_address(command) for command in (sandbox, *apis))
-        token = _token(variables, tmp_path)
+        token = _token(variables, folder)
         found = in_a_thread(set_up(urls[0], sandbox_url, token, Progress(disable=True)))
-        yield Fleet(
-            [
-                Served(
-                    command=command,
-                    data_dir=tmp_path / "data",
-                    url=url,
-                    token=token,
-                    sandbox_url=sandbox_url,
-                    integrations=found.integrations,
-                )
-                for command, url in zip(apis, urls, strict=True)
-            ],
-            workers,
-            lambda: start("worker2", "worker"),
-        )
+        served = [
+            Served(
+                command=command,
+                data_dir=folder / "data",
+                url=url,
+                token=token,
+                sandbox_url=sandbox_url,
+                integrations=found.integrations,
+            )
+            for command, url in zip(apis, urls, strict=True)
+        ]
+        yield Fleet(served, workers, lambda: start("worker"))
+
+
+@pytest.fixture
+def fleet(running: Fleet) -> Fleet:
+    """The fleet with two workers that live, whatever the test before did to them."""
+    running.workers[:] = [
+        worker if worker.process.poll() is None else running.start_worker()
+        for worker in running.workers
+    ]
+    return running
 
 
 def _address(command: Command) -> str:
@@ -111,26 +124,28 @@ def _token(variables: dict[str, str], folder: Path) -> str:
     return run("token", "create", "--account", account["id"])["token"]
 
 
-def _send_in_turns(fleet: Fleet, per_resident: int) -> dict[str, list[tuple[str, str]]]:
+def _send_in_turns(fleet: Fleet, word: str, per_resident: int) -> dict[str, list[tuple[str, str]]]:
     """Send to eight residents through both APIs in turns: (job id, text) by PMS resident."""
     turns = cycle(fleet.apis)
     residents = fleet.apis[0].residents(NOTE_VENDOR, 8)
     sent: dict[str, list[tuple[str, str]]] = {resident["x_id"]: [] for resident in residents}
     for number in range(per_resident):
         for resident in residents:
-            text = f"turn {number:02d} for {resident['x_id']}"
+            text = f"{word} {number:02d} for {resident['x_id']}"
             job_id = next(turns).send(NOTE_VENDOR, resident, text)
             sent[resident["x_id"]].append((job_id, text))
     return sent
 
 
-def _assert_once_and_in_order(fleet: Fleet, sent: dict[str, list[tuple[str, str]]]) -> None:
+def _assert_once_and_in_order(
+    fleet: Fleet, word: str, sent: dict[str, list[tuple[str, str]]]
+) -> None:
     api = fleet.apis[1]
     for jobs in sent.values():
         for job_id, text in jobs:
             ended = api.ended(job_id)
             assert ended["state"] == "succeeded", (text, ended)
-    effects = api.effects("turn ")
+    effects = api.effects(f"{word} ")
     for x_resident_id, jobs in sent.items():
         mine = [effect for effect in effects if effect["x_resident_id"] == x_resident_id]
         assert [effect["text"] for effect in mine] == [text for _, text in jobs], _story(
@@ -148,7 +163,7 @@ def _story(api: Served, jobs: list[tuple[str, str]], effects: list[dict[str, Any
 
 
 def test_two_apis_and_two_workers_deliver_everything_once_and_in_order(fleet: Fleet) -> None:
-    _assert_once_and_in_order(fleet, _send_in_turns(fleet, 10))
+    _assert_once_and_in_order(fleet, "turn", _send_in_turns(fleet, "turn", 10))
 
 
 def test_workers_killed_with_requests_out_are_replaced_without_loss_or_double(
@@ -157,15 +172,15 @@ def test_workers_killed_with_requests_out_are_replaced_without_loss_or_double(
     api = fleet.apis[0]
     # The simulators do what was asked, after the connection is gone: nobody is told of it.
     api.fault(vendor=NOTE_VENDOR, fault="delay", n=4, seconds=1.5)
-    sent = _send_in_turns(fleet, 4)
+    sent = _send_in_turns(fleet, "out", 4)
     out = until(lambda: [job for job in _first(sent) if api.status(job)["state"] == "sending"])
     for worker in fleet.workers:
         worker.kill()
     assert [job for job in out if api.status(job)["state"] == "sending"], "nothing was out"
 
-    fleet.start_worker()
+    fleet.workers[0] = fleet.start_worker()
 
-    _assert_once_and_in_order(fleet, sent)
+    _assert_once_and_in_order(fleet, "out", sent)
 
 
 def _first(sent: dict[str, list[tuple[str, str]]]) -> list[str]:
@@ -178,7 +193,7 @@ def test_an_idempotency_key_holds_across_api_processes(fleet: Fleet) -> None:
     body = {
         "integration_id": first.integrations[NOTE_VENDOR],
         "resident_id": resident["id"],
-        "notes": "turn once",
+        "notes": "only once",
     }
     answers = [
         api.call("POST", "/v1/events/residents", body, Idempotency_Key="the same")
@@ -188,4 +203,4 @@ def test_an_idempotency_key_holds_across_api_processes(fleet: Fleet) -> None:
     assert [status for status, _ in answers] == [200] * 3
     assert len({answer["job_id"] for _, answer in answers}) == 1
     first.ended(answers[0][1]["job_id"])
-    assert len(first.effects("turn once")) == 1
+    assert len(first.effects("only once")) == 1
