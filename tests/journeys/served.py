@@ -21,6 +21,9 @@ START_SECONDS = 90.0
 """Generous: the tests' machine may be busy, and no test here is about how fast a start is."""
 
 
+_LASTING = ("serve", "api", "worker", "sandbox")
+
+
 class Command:
     """A running `frontdesk` command; its output lies in `log`."""
 
@@ -28,9 +31,11 @@ class Command:
         self.log = log
         # Of the tests' own environment, nothing about databases: each command is told its own.
         inherited = {k: v for k, v in os.environ.items() if k != "DATABASE_URL"}
+        # So that a test run that is killed leaves nothing running behind.
+        tied = ("--parent", str(os.getpid())) if arguments[0] in _LASTING else ()
         with log.open("ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "frontdesk", *arguments],
+                [sys.executable, "-m", "frontdesk", *arguments, *tied],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
