@@ -48,6 +48,10 @@ class Sender:
         plan = load_plan(write.plan)
         if not await self._knows_what_was_there(holding, write, plan):
             return
+        if holding.is_closed:
+            # The circuit opened after the claim, by another write's outcome.
+            await self.not_sent(holding, write, "the PMS is not being called at the moment")
+            return
         request = holding.connector.request(plan, holding.access, str(write.attempt_id))
         exchange: Exchange | None = None
         began = clock.now()

@@ -54,20 +54,14 @@ class ReadSession:
     async def call(self, request: Request) -> Answer:
         """Send a read. Raises `NoAnswer`; `ReadRefused` where no call may be made for a while."""
         holding = self._holding
-        if holding.is_closed:
-            raise ReadRefused(
-                Outcome(
-                    OutcomeKind.NOT_NOW,
-                    code="circuit",
-                    message="The PMS is not being called at the moment, after repeated failures.",
-                    retry_after=5.0,
-                )
-            )
+        self._check_circuit()
         declaration = holding.declaration
         await self._budgets.take(
             holding.integration, declaration, request.budget_key, self._purpose
         )
         async with holding.scope.gate.reading(self._purpose):
+            # Again: it may have opened while this call waited, and only a probe may close it.
+            self._check_circuit()
             began = clock.now()
             try:
                 exchange = await self._wire.send(request, timeout_s=declaration.timeout_s)
@@ -87,6 +81,17 @@ class ReadSession:
                 holding.integration, declaration, request.budget_key, _asked_pause(answer)
             )
         return answer
+
+    def _check_circuit(self) -> None:
+        if self._holding.is_closed:
+            raise ReadRefused(
+                Outcome(
+                    OutcomeKind.NOT_NOW,
+                    code="circuit",
+                    message="The PMS is not being called at the moment, after repeated failures.",
+                    retry_after=5.0,
+                )
+            )
 
 
 def _asked_pause(answer: Answer) -> float:
