@@ -21,6 +21,8 @@ from frontdesk.integrations import endpoints as integration_endpoints
 from frontdesk.integrations.service import IntegrationService
 from frontdesk.integrations.vault import Vault, load_key
 from frontdesk.settings import Settings
+from frontdesk.vendors import templates
+from frontdesk.vendors.registry import vendors
 from frontdesk.writes import endpoints as write_endpoints
 from frontdesk.writes.intake import Intake
 from frontdesk.writes.service import WritesService
@@ -62,8 +64,9 @@ async def open_services(settings: Settings, database_url: str, *, role: Role) ->
     """The services of a process, on a database whose schema is current.
 
     Raises DatabaseUnavailable, EncryptionKeyError (KeyMismatch where the database's credentials are
-    stored with another key).
+    stored with another key), BadTemplateError.
     """
+    use_templates(settings)
     embedded = settings.database_url is None
     vault = Vault(load_key(settings, settings.data_dir, embedded=embedded))
     maximum = _CONNECTIONS_OF_A_COMMAND if role == "command" else settings.database_connections
@@ -81,6 +84,14 @@ async def open_services(settings: Settings, database_url: str, *, role: Role) ->
         await database.close()
         raise
     return services
+
+
+def use_templates(settings: Settings) -> None:
+    """Take the operator's vendor templates, each tried first. Raises BadTemplateError."""
+    templates.use_folder(settings.templates_dir)
+    for code, vendor in vendors().items():
+        for template in vendor.declaration.templates:
+            templates.check(code, template)
 
 
 def create_app(services: Services) -> FastAPI:

@@ -55,6 +55,11 @@ class Settings(BaseSettings):
     budget_factor: float = Field(
         1.0, gt=0, description="Multiplies every vendor's budget. Only for sandboxes and benches."
     )
+    templates_dir: Path | None = Field(
+        None,
+        description="Folder with your own versions of vendor templates: `<vendor>/<file>`; "
+        "`frontdesk vendors --templates` lists what can be replaced.",
+    )
     intake_queue: int = Field(
         2000,
         ge=1,

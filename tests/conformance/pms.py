@@ -28,7 +28,7 @@ from frontdesk.vendors.contract import (
     Request,
     Resident,
 )
-from frontdesk.vendors.declaration import Declaration, Model, Operation
+from frontdesk.vendors.declaration import Declaration, EventClass, Model, Operation
 from frontdesk.writes.plans import dump_plan, load_plan
 from tests.vendors.live import LiveSession
 
@@ -227,7 +227,7 @@ class Pms:
             x_id=record.x_id,
             name=record.fields.get("name"),
             x_property_id=record.x_property_id,
-            event_class=self.declaration.class_of(record.x_id) if is_type else None,
+            event_class=class_of(self.declaration, record) if is_type else None,
             extra=record.extra,
         )
         return KnownReference(
@@ -238,6 +238,11 @@ class Pms:
             models=tuple(record.fields.get("models") or ()),
             roles=tuple(record.fields.get("roles") or ()),
         )
+
+
+def class_of(declaration: Declaration, record: Record) -> EventClass:
+    """The class that the catalog gives an event type."""
+    return record.event_class or declaration.class_of(record.x_id)
 
 
 def _stored(plan: Plan) -> Plan:

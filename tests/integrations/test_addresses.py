@@ -78,7 +78,7 @@ async def test_the_vendors_own_hosts_are_taken_over_https(url: str) -> None:
 async def test_everything_else_is_refused(url: str) -> None:
     with pytest.raises(BaseUrlError) as caught:
         await check_base_url(url, DECLARATION, NONE)
-    assert caught.value.problem.path == ("base_url",)
+    assert caught.value.problem_at("base_url").path == ("base_url",)
     assert "secret" not in str(caught.value)
 
 

@@ -51,7 +51,7 @@ def row_of(spec: ModelSpec, record: Record, x_id: str, declaration: Declaration)
         row["leases"] = dump_leases(record.leases)
         row["data"]["leases_meta_data"] = _leases_meta_data(record)
     if spec.model is Model.EVENT_TYPES:
-        row["class"] = str(declaration.class_of(x_id))
+        row["class"] = str(record.event_class or declaration.class_of(x_id))
     return row
 
 

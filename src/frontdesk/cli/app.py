@@ -22,6 +22,7 @@ from frontdesk.database.migrate import MigrationError
 from frontdesk.database.pool import DatabaseUnavailable
 from frontdesk.integrations.vault import EncryptionKeyError
 from frontdesk.observability import mask_text
+from frontdesk.vendors.templates import BadTemplateError
 
 app = typer.Typer(
     name="frontdesk",
@@ -68,7 +69,13 @@ def run(arguments: list[str] | None = None) -> int:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except CommandFailed as error:
         return _failed(error, error.code)
-    except (EmbeddedServerError, DatabaseUnavailable, MigrationError, EncryptionKeyError) as error:
+    except (
+        BadTemplateError,
+        EmbeddedServerError,
+        DatabaseUnavailable,
+        MigrationError,
+        EncryptionKeyError,
+    ) as error:
         return _failed(error, SURROUNDINGS)
     except BrokenPipeError:
         # Whoever read our answer has had enough; that is his right, and no traceback's business.

@@ -6,6 +6,7 @@ in hand and from inside a network: everything that is not expressly allowed is r
 
 import asyncio
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import (
     IPv4Address,
@@ -15,6 +16,7 @@ from ipaddress import (
     ip_address,
     ip_network,
 )
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from frontdesk.errors import Problem
@@ -54,7 +56,21 @@ class BaseUrlError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
-        self.problem = Problem("invalid_value", ("base_url",), message)
+        self.message = message
+
+    def problem_at(self, *path: str) -> Problem:
+        """The problem, where the address stands."""
+        return Problem("invalid_value", path, f"{'.'.join(path)} {self.message}")
+
+
+def base_url_of(declaration: Declaration, credentials: Mapping[str, Any]) -> str:
+    """The vendor's address for the customer with these credentials: what they name, or the
+    vendor's usual one with their values in it. To be checked like any other."""
+    own = credentials.get(declaration.base_url_key) if declaration.base_url_key else None
+    if isinstance(own, str) and own:
+        return own
+    texts = {name: value for name, value in credentials.items() if isinstance(value, str)}
+    return declaration.base_url.format_map(_Blank(texts))
 
 
 async def check_base_url(text: str, declaration: Declaration, allowed: AllowedAddresses) -> BaseUrl:
@@ -64,13 +80,11 @@ async def check_base_url(text: str, declaration: Declaration, allowed: AllowedAd
     allowed; where none are allowed, nothing is looked up.
     """
     parts = _split(text)
-    host = (parts.hostname or "").rstrip(".").lower()
-    port = parts.port
-    own = any(matches(host, pattern) for pattern in declaration.hosts)
-    if own and parts.scheme == "https" and port in (None, 443):
+    if _is_own(parts, declaration):
         return BaseUrl(text.rstrip("/"), sandbox=False)
+    host, port = _host(parts), parts.port
     refused = BaseUrlError(
-        f"base_url must be https at {declaration.name}'s own hosts "
+        f"must be https at {declaration.name}'s own hosts "
         f"({', '.join(declaration.hosts) or 'none'}), or an address that the operator allows with "
         "FRONTDESK_ALLOWED_ADDRESSES."
     )
@@ -80,6 +94,25 @@ async def check_base_url(text: str, declaration: Declaration, allowed: AllowedAd
     if not addresses or any(address not in allowed for address in addresses):
         raise refused
     return BaseUrl(text.rstrip("/"), sandbox=True)
+
+
+class _Blank(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return ""
+
+
+def is_own(url: str, declaration: Declaration) -> bool:
+    """Whether a stored base URL is at the vendor's own hosts (or there is none)."""
+    return not url or _is_own(urlsplit(url), declaration)
+
+
+def _is_own(parts: SplitResult, declaration: Declaration) -> bool:
+    own = any(matches(_host(parts), pattern) for pattern in declaration.hosts)
+    return own and parts.scheme == "https" and parts.port in (None, 443)
+
+
+def _host(parts: SplitResult) -> str:
+    return (parts.hostname or "").rstrip(".").lower()
 
 
 def matches(host: str, pattern: str) -> bool:
@@ -94,22 +127,20 @@ def _split(text: str) -> SplitResult:
     if len(text) > LONGEST_URL or any(ord(letter) <= 32 or ord(letter) >= 127 for letter in text):
         # urlsplit drops line breaks and tabs silently; and a name in another script is written as
         # it goes over the wire (xn--).
-        raise BaseUrlError("base_url must be a URL in ASCII, without blanks.")
+        raise BaseUrlError("must be a URL in ASCII, without blanks.")
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
-        raise BaseUrlError("base_url is not a URL.") from None
+        raise BaseUrlError("is not a URL.") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise BaseUrlError("base_url must be an http or https URL with a host.")
+        raise BaseUrlError("must be an http or https URL with a host.")
     if parts.username is not None or parts.password is not None:
-        raise BaseUrlError(
-            "base_url must not hold a user name or password: they belong in credentials."
-        )
+        raise BaseUrlError("must not hold a user name or password: they belong in credentials.")
     if parts.query or parts.fragment or "?" in text or "#" in text or "\\" in text:
-        raise BaseUrlError("base_url must not have a query or a fragment.")
+        raise BaseUrlError("must not have a query or a fragment.")
     if any(segment in (".", "..") for segment in parts.path.split("/")):
-        raise BaseUrlError("base_url must not have dots as a path segment.")
+        raise BaseUrlError("must not have dots as a path segment.")
     return parts
 
 

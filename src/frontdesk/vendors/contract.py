@@ -247,6 +247,7 @@ class Record:
     `fields` are those of the HTTP contract, between a record's head and tail; `leases` for
     residents; `links` PMS ids that the record refers to (`x_unit_id`, `x_event_type_id`,
     `x_event_type_ids`, `x_property_ids` of an employee); `extra` what only the connector needs.
+    `event_class`: of an event type whose id means something else at every customer.
     """
 
     model: Model
@@ -256,6 +257,7 @@ class Record:
     leases: tuple[Lease, ...] = ()
     links: Mapping[str, JSON] = field(default_factory=dict)
     extra: Mapping[str, JSON] = field(default_factory=dict)
+    event_class: EventClass | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,8 +298,9 @@ class Connector(Protocol):
         ...
 
     def request(self, plan: Plan, access: Access, request_id: str) -> Request:
-        """The very request that carries this plan. `request_id` is unique per attempt (for vendors
-        that echo one), and stable per write where the vendor has an idempotency key."""
+        """The very request that carries this plan, but for a login's token. `request_id` is unique
+        per attempt (for vendors that echo one), and the same for every attempt of a write where
+        `declaration.idempotency_key` says so."""
         ...
 
     def judge(self, plan: Plan, answer: Answer) -> Outcome:
@@ -331,9 +334,33 @@ class QuotaReport:
     windows: tuple[tuple[int, int, int, float], ...]
 
 
+class Login(Protocol):
+    """How a vendor whose calls bear a token hands one out. Pure, like the connector: delivery makes
+    the calls, keeps one token for all workers, and lets one of them at a time ask for a new one."""
+
+    def request(self, access: Access) -> Request:
+        """The login call."""
+        ...
+
+    def token_of(self, answer: Answer) -> str:
+        """The token in the login's answer. Raises `ReadRefused`."""
+        ...
+
+    def with_token(self, request: Request, token: str) -> Request:
+        """The same request, bearing the token (in a secret header)."""
+        ...
+
+    def refuses(self, answer: Answer) -> bool:
+        """Whether the answer to a call says that its token is no longer good. Such a call had no
+        effect: it is repeated once with a new token."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Vendor:
-    """A vendor's registration: its declaration, and its connector where resident events exist."""
+    """A vendor's registration: its declaration, its connector where resident events exist, and its
+    login where calls bear a token."""
 
     declaration: Declaration
     connector: Connector | None
+    login: Login | None = None

@@ -149,12 +149,35 @@ class ReadBack:
 @dataclass(frozen=True, slots=True)
 class CredentialKey:
     """One key of an integration's credentials. What is not `secret` may be shown to its owner's
-    operators in a dry run or a log; a secret never."""
+    operators in a dry run or a log; a secret never.
+
+    `is_url`: the value is an address that will be called, and is checked as such. `inner`: the
+    value is no string but an object, of any names, whose values are objects of these keys."""
 
     name: str
     required: bool = True
     secret: bool = True
     description: str = ""
+    is_url: bool = False
+    inner: tuple["CredentialKey", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLife:
+    """How long a token that a login gave is good: `lives_s` seconds at most, `idle_s` unused."""
+
+    lives_s: float
+    idle_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A part of a vendor's wire that an operator may replace by a file of his own (see
+    `vendors.templates`). `variables` are the values that it can use."""
+
+    file: str
+    purpose: str
+    variables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,10 +193,14 @@ class Declaration:
     """Everything that Frontdesk knows about a vendor without calling it.
 
     `create` / `update` are None where the PMS has no such operation; `unsupported_reason` then says
-    why, in words for the caller. `classes` maps the PMS id of an event type to its class; a type
-    that is not in it is `other`. `hosts` are the host names (a leading `*.` matches one or more
-    labels) that an integration's base URL may name outside the sandbox. `write_keys` are the
-    `budget_key`s that writes may have (one empty string where the vendor does not count per method).
+    why, in words for the caller. `classes` maps the PMS id of an event type to its class, where the
+    ids are the same for every customer; where they are not, each read record says its own.
+    `hosts` are the host names (a leading `*.` matches one or more labels) that an integration's base
+    URL may name outside the sandbox. `base_url` may hold `{credential key}`; `base_url_key` names
+    the credential that is a base URL itself, where the vendor gives one to each customer.
+    `credential_choices`: at least one of these sets of keys must be given whole. `write_keys` are
+    the `budget_key`s that writes may have (one empty string where the vendor does not count per
+    method). `token`: the calls bear a token that a login gives (`Vendor.login`).
     """
 
     vendor: str
@@ -194,6 +221,10 @@ class Declaration:
     idempotency_key: bool = False
     timeout_s: float = 60.0
     max_job_concurrency: int = 8
+    base_url_key: str | None = None
+    credential_choices: tuple[frozenset[str], ...] = ()
+    token: TokenLife | None = None
+    templates: tuple[Template, ...] = ()
     guesses: tuple[Guess, ...] = ()
 
     def class_of(self, x_type_id: str) -> EventClass:
