@@ -68,7 +68,7 @@ class World:
 
     def load(self) -> None:
         """Read the stored world, in place of what is in memory; no number is given again."""
-        given = (known.highest for known in self._collections.values())
+        given = (known.highest + 1 for known in self._collections.values())
         self.first_number = max(self.first_number, *given, 0)
         self._collections = {}
         for row in self._repository.records(self.vendor):
