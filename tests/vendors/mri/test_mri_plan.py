@@ -39,7 +39,7 @@ ACCESS = Access(
 )
 RESIDENT = Resident("r", "0000004105", "JUN01", None, ())
 DENVER = "America/Denver"
-_YEAR = datetime.min
+_YEAR = datetime(2026, 1, 1, tzinfo=UTC).replace(tzinfo=None)
 
 
 def intent(
