@@ -23,7 +23,6 @@ from frontdesk.vendors.mri.connector import MriConnector
 CONNECTOR = MriConnector()
 ROOT = "mri_s-pmrm_creatermaction"
 UPDATE_ROOT = "mri_s-pmrm_updatermaction"
-TEXT = {"content-type": "text/plain; charset=utf-8"}
 DEADLOCK = "Transaction 55 was deadlocked and chosen as the deadlock victim."
 
 
@@ -105,7 +104,7 @@ def test_a_new_id_beside_an_error_is_a_contradiction_and_is_looked_up() -> None:
 
 @pytest.mark.parametrize("status", [400, 403, 404, 422])
 def test_plain_words_with_a_400_and_its_kin_are_a_refusal(status: int) -> None:
-    outcome = judged(status, "NAMEID: no such résident".encode(), **TEXT)
+    outcome = judged(status, "NAMEID: no such résident".encode(), content_type="text/plain")
     assert outcome.kind is OutcomeKind.REJECTED
     assert outcome.message == "NAMEID: no such résident"
 

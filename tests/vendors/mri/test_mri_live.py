@@ -106,7 +106,7 @@ async def test_every_error_form_leads_to_its_outcome(tmp_path: Path) -> None:
         intent = a_note(session, "Judged")
         for fault, kind in (
             ({"fault": "error_in_200"}, OutcomeKind.REJECTED),
-            ({"fault": "error_in_200", "status": 1205}, OutcomeKind.NOT_NOW),
+            ({"fault": "error_in_200", "status": 500}, OutcomeKind.NOT_NOW),
             ({"fault": "error_in_200", "level": "envelope"}, OutcomeKind.UNKNOWN),
             ({"fault": "status", "status": 400}, OutcomeKind.REJECTED),
             ({"fault": "status", "status": 400, "body": "html"}, OutcomeKind.UNKNOWN),

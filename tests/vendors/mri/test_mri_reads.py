@@ -183,7 +183,7 @@ async def test_a_property_tells_its_zone_only_where_it_is_one() -> None:
 
 
 async def test_units_are_told_apart_by_property_and_building() -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"PropertyID": "P1", "BuildingID": "01", "UnitID": "101", "IsCurrent": "N"},
         {"PropertyID": "P1", "BuildingID": "01", "UnitID": "101", "IsCurrent": "Y"},
         {"PropertyID": "P1", "BuildingID": "02", "UnitID": "101", "IsCurrent": "N"},

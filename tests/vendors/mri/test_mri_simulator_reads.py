@@ -70,17 +70,16 @@ async def test_a_list_of_nothing_and_a_place_past_the_end_are_empty(mri: Mri) ->
     assert await mri.listed(ACTIONS, NameID=RESIDENT, **{"$skip": "99999"}) == []
 
 
-@pytest.mark.parametrize("query", [{"$top": "x"}, {"$skip": "-1"}, {"$skip": "1.5"}])
-async def test_paging_that_is_no_number_is_a_400(mri: Mri, query: dict[str, str]) -> None:
-    assert (await mri.call("GET", ACTIONS, {"NameID": RESIDENT, **query})).status == 400
+async def test_paging_that_is_no_number_is_a_400(mri: Mri) -> None:
+    for query in [{"$top": "x"}, {"$skip": "-1"}, {"$skip": "1.5"}]:
+        assert (await mri.call("GET", ACTIONS, {"NameID": RESIDENT, **query})).status == 400
 
 
 # --- what must be asked -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("api", "query"),
-    [
+async def test_a_question_that_lacks_something_is_a_400(mri: Mri) -> None:
+    for api, query in [
         (PERSONS, {}),
         (PERSONS, {"RMPROPID": "NONE01"}),
         (LEASES, {}),
@@ -91,14 +90,10 @@ async def test_paging_that_is_no_number_is_a_400(mri: Mri, query: dict[str, str]
         (NAMES, {"PropertyID": "JUN01"}),
         (NAMES, {"StartDate": "01-01-2026"}),
         (NAMES, {"LastUpdate": "2026-01-01"}),
-    ],
-)
-async def test_a_question_that_lacks_something_is_a_400(
-    mri: Mri, api: str, query: dict[str, str]
-) -> None:
-    answer = await mri.call("GET", api, query, kind="json")
-    assert answer.status == 400
-    assert (answer.header("Content-Type") or "").startswith("text/plain")
+    ]:
+        answer = await mri.call("GET", api, query, kind="json")
+        assert answer.status == 400
+        assert (answer.header("Content-Type") or "").startswith("text/plain")
 
 
 async def test_names_are_asked_for_in_four_ways(mri: Mri) -> None:

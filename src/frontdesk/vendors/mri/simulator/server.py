@@ -32,8 +32,8 @@ VENDOR = "MRI"
 PAGE = "/mriapiservices/api.asp"
 DATABASE = "SANDBOX"
 USER = "WEBSVC"
-DEADLOCK_CODE = 1205
-"""The number that SQL Server gives to a deadlock: asks for one inside a normal answer."""
+DEADLOCK_CODE = 500
+"""Asks for the database's deadlock (MRI's 500) inside a normal answer."""
 
 _CLIENT = re.compile(r"(sandbox|readonly)-[0-9]{1,6}")
 _PARTNER = re.compile(r"partner-([0-9]{1,6})-([0-9a-f]{40})")
@@ -163,7 +163,7 @@ class MriSimulator:
 
     def error_in_success(self, request: Request, code: int | None, level: str | None) -> Reply:
         """The entry echoed with an error in it; `level` envelope: with a `Result` that tells of a
-        failure, as payment and lease calls answer; code 1205: a deadlock."""
+        failure, as payment and lease calls answer; code 500: a deadlock."""
         entry: Json = actions.peeked(request)
         if level == "envelope":
             return written(request, {**entry, "Result": "Failed: the call timed out."})
