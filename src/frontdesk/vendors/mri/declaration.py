@@ -100,6 +100,7 @@ DECLARATION = Declaration(
         Guess("interactions by GET", "They are read by `NameID`, with the fields of the POST."),
         Guess("interactions by GET", "Words that a resident does not have any mean an empty list."),
         Guess("properties, leasing agents, action codes", "The names of these reads and fields."),
+        Guess("properties.TimeZone", "A property may tell the IANA name of its time zone."),
         Guess("ResidentialRentRoll", "It has a row for each unit, vacant or let."),
         Guess("lease status", "`ResidentStatus`, `IsCurrent` and dates are read as in the README."),
         Guess("action code classes", "The words of its description tell what a code stands for."),
