@@ -70,6 +70,19 @@ class World:
         await asyncio.gather(*(task for _, _, task in self._workers))
         self._workers.clear()
 
+    async def synced(self) -> None:
+        """Wait for the first sync."""
+
+        async def is_done() -> bool:
+            return bool(
+                await self.services.database.fetch_value(
+                    "SELECT last_completed_sync IS NOT NULL FROM integrations WHERE id = $1",
+                    self.integration_id,
+                )
+            )
+
+        await eventually(is_done, seconds=60)
+
     # --- writes ---------------------------------------------------------------------------------
 
     async def residents(self) -> list[UUID]:
@@ -170,7 +183,7 @@ class World:
 
 
 @asynccontextmanager
-async def _world(vendor: str, database_url: str, folder: Path) -> AsyncIterator[World]:
+async def open_world(vendor: str, database_url: str, folder: Path) -> AsyncIterator[World]:
     services = await open_services(make_settings(), database_url, role="worker")
     async with running_sandbox(folder) as sandbox:
         world = World(vendor, services, sandbox, Intake(services.database, queue=500, batch=64))
@@ -223,16 +236,7 @@ async def world(
 ) -> AsyncIterator[World]:
     """An integration of each vendor in turn, with a worker, after its first sync."""
     hasten(request.param, monkeypatch)
-    async with _world(request.param, database_url, tmp_path) as world:
+    async with open_world(request.param, database_url, tmp_path) as world:
         world.start_worker()
-
-        async def synced() -> bool:
-            return bool(
-                await world.services.database.fetch_value(
-                    "SELECT last_completed_sync IS NOT NULL FROM integrations WHERE id = $1",
-                    world.integration_id,
-                )
-            )
-
-        await eventually(synced, seconds=60)
+        await world.synced()
         yield world
