@@ -118,9 +118,9 @@ def _speaks_against(result: Element) -> str | None:
         if name in _ERRORS and text and text.lower() not in ("0", "false", "none"):
             failed = True
             words.append(text)
-        elif name in _SUCCESSES and values.truth(text) is False:
-            failed = True
-        elif name in _STATES and text.lower() in _FAILED:
+        elif (name in _SUCCESSES and values.truth(text) is False) or (
+            name in _STATES and text.lower() in _FAILED
+        ):
             failed = True
         elif name == "message" and text:
             words.append(text)
