@@ -51,7 +51,7 @@ def _places(resident: Resident) -> list[dict[str, str]]:
 def _entries(
     answer: Answer, gateway: Gateway, resident: Resident, place: Mapping[str, str]
 ) -> Iterator[FoundEvent]:
-    result = result_of(answer, Operation.READ_ACTIVITIES)
+    result = result_of(answer, gateway.method(Operation.READ_ACTIVITIES))
     names = templates.names(gateway.vendor, NAMES_FILE)
     entries = list(xml.descendants(result, names["entry"]))
     if not entries and any(map(_tells_something, result.iter())):

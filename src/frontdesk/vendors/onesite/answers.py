@@ -1,6 +1,6 @@
 """What an answer of OneSite means: the whole SOAP document, never its HTTP status alone.
 
-A success is `{operation}Response` with `{operation}Result` in it and nothing that speaks against
+A success is `{method}Response` with `{method}Result` in it and nothing that speaks against
 it. Whatever is cut short, of another shape, or from a server in between is `unknown`.
 """
 
@@ -9,7 +9,6 @@ from xml.etree.ElementTree import Element
 from frontdesk.vendors import soap, values, xml
 from frontdesk.vendors.contract import Answer, Outcome, OutcomeKind, ReadRefused
 from frontdesk.vendors.onesite.faults import meaning
-from frontdesk.vendors.onesite.gateway import Operation
 from frontdesk.vendors.times import retry_after
 
 _ERRORS = ("error", "errormessage", "errordescription", "errortext")
@@ -18,9 +17,9 @@ _STATES = ("status", "responsestatus", "resultstatus")
 _FAILED = frozenset({"error", "failed", "failure", "fail", "false", "invalid", "rejected"})
 
 
-def write_outcome(answer: Answer, operation: Operation) -> Outcome:
+def write_outcome(answer: Answer, method: str) -> Outcome:
     """What the answer to a write means. It names no record: the id is found by reading back."""
-    result, failed = _result(answer, operation)
+    result, failed = _result(answer, method)
     if failed is not None:
         return failed
     if result is None:
@@ -28,9 +27,9 @@ def write_outcome(answer: Answer, operation: Operation) -> Outcome:
     return Outcome(OutcomeKind.DELIVERED, upstream_status=answer.status)
 
 
-def result_of(answer: Answer, operation: Operation) -> Element:
+def result_of(answer: Answer, method: str) -> Element:
     """The result of a read. Raises `ReadRefused`."""
-    result, failed = _result(answer, operation)
+    result, failed = _result(answer, method)
     if failed is not None:
         raise ReadRefused(failed)
     if result is None:
@@ -48,7 +47,7 @@ def unknown(answer: Answer, code: str, words: str) -> Outcome:
     return Outcome(OutcomeKind.UNKNOWN, code, words, upstream_status=answer.status)
 
 
-def _result(answer: Answer, operation: Operation) -> tuple[Element | None, Outcome | None]:
+def _result(answer: Answer, method: str) -> tuple[Element | None, Outcome | None]:
     # 401 and 429 are given before an operation is entered, by whatever stands in front of it as
     # well (RFC 9110, 15.5.2; RFC 6585, 4): no body is needed to be certain.
     try:
@@ -60,8 +59,7 @@ def _result(answer: Answer, operation: Operation) -> tuple[Element | None, Outco
         return None, _of_fault(answer, fault)
     if answer.status in (401, 429):
         return None, _without_envelope(answer)
-    name = str(operation)
-    result = xml.find(body, f"{name}Response", f"{name}Result")
+    result = xml.find(body, f"{method}Response", f"{method}Result")
     if not 200 <= answer.status < 300:
         return None, unknown(
             answer, "server_error", f"OneSite answered {answer.status} without a fault."

@@ -134,12 +134,12 @@ async def _list(
 ) -> Sequence[Element]:
     request = gateway.request(session.access, operation, site_id, {})
     answer = await session.call(request)
-    return _rows(answer, operation)
+    return _rows(answer, gateway.method(operation), operation)
 
 
-def _rows(answer: Answer, operation: Operation) -> Sequence[Element]:
+def _rows(answer: Answer, method: str, operation: Operation) -> Sequence[Element]:
     holder, name = _ROWS[operation]
-    result = result_of(answer, operation)
+    result = result_of(answer, method)
     lists = [element for element in result.iter() if xml.name_of(element) == holder.lower()]
     if not lists:
         raise refusal(answer, f"OneSite's {operation} answer holds no {holder}.")

@@ -4,7 +4,7 @@ A route builds a whole request from an operation, a site and values; how they ar
 signed and addressed is its own business.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -43,12 +43,13 @@ class RequestBuilder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """One route. `site_key` is the credential that names the site; `agents` the operation that
+    """One route. `method` is the name that an operation has on its wire; `site_key` is the credential that names the site; `agents` the operation that
     lists leasing agents here; `result_codes` whether activity results can be listed."""
 
     vendor: str
     name: str
     request: RequestBuilder
+    method: Callable[[Operation], str]
     site_key: str
     agents: Operation
     result_codes: bool

@@ -22,10 +22,20 @@ _WITH_ARGUMENTS = frozenset(
 )
 
 
+def method_of(operation: Operation) -> str:
+    """The name of an operation on this wire."""
+    return _place_of(operation)[1]
+
+
+def _place_of(operation: Operation) -> tuple[str, str]:
+    service, _, method = templates.names(VENDOR, "services.json")[operation].rpartition("/")
+    return service, method
+
+
 def request(access: Access, operation: Operation, site_id: str | None, values: Values) -> Request:
     """One call. `site_id` None: that of the credentials."""
     credentials = access.credentials
-    service, _, method = templates.names(VENDOR, "services.json")[operation].rpartition("/")
+    service, method = _place_of(operation)
     header = templates.render(
         VENDOR,
         "userauthinfo.xml.j2",
@@ -56,6 +66,7 @@ GATEWAY = Gateway(
     vendor=VENDOR,
     name="ODE",
     request=request,
+    method=method_of,
     site_key="SITE_ID",
     agents=Operation.AGENTS_BY_PROPERTY,
     result_codes=True,

@@ -25,9 +25,14 @@ _WITH_ARGUMENTS = frozenset(
 )
 
 
+def method_of(operation: Operation) -> str:
+    """The name of an operation on this wire."""
+    return operation.lower()
+
+
 def request(access: Access, operation: Operation, site_id: str | None, values: Values) -> Request:
     """One call. `site_id` None: the call names no site."""
-    method = operation.lower()
+    method = method_of(operation)
     address, licence_key = _licence(access, method)
     pmc_id = access.credentials.get("pmcId")
     auth = templates.render(
@@ -82,6 +87,7 @@ GATEWAY = Gateway(
     vendor=VENDOR,
     name="RPX",
     request=request,
+    method=method_of,
     site_key="siteId",
     agents=Operation.AGENTS,
     result_codes=False,

@@ -45,7 +45,7 @@ class RealPageRpxConnector:
         return GATEWAY.request(access, Operation.ADD_ACTIVITY, values.pop("site_id"), values)
 
     def judge(self, plan: Plan, answer: Answer) -> Outcome:  # noqa: ARG002 — there is one write
-        return answers.write_outcome(answer, Operation.ADD_ACTIVITY)
+        return answers.write_outcome(answer, GATEWAY.method(Operation.ADD_ACTIVITY))
 
     async def read(
         self,
