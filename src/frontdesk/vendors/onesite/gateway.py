@@ -43,8 +43,9 @@ class RequestBuilder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """One route. `method` is the name that an operation has on its wire; `site_key` is the credential that names the site; `agents` the operation that
-    lists leasing agents here; `result_codes` whether activity results can be listed."""
+    """One route. `method` is the name that an operation has on its wire; `site_key` the credential
+    that names the site; `agents` the operation that lists leasing agents here; `result_codes`
+    whether activity results can be listed."""
 
     vendor: str
     name: str
