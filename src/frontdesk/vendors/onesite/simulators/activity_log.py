@@ -45,20 +45,21 @@ def entries(arguments: Element, spelling: Spelling, site: int, scene: Scene) -> 
     for item in _items(arguments, spelling):
         lease = lease_at(scene, site, spelling.text(item, "LeaseID") or "")
         number = int(lease["wire"]["LeaseID"])
-        for row in scene.children("activities", number):
-            found.append(
-                {
-                    "ActivityID": str(row["number"]),
-                    "LeaseID": str(number),
-                    "ResidentMemberID": str(row["member"]),
-                    "ActivityTypeID": row["type"],
-                    "ActivityType": ACTIVITY_TYPES[row["type"]][0],
-                    "ActivityDate": local_time(datetime.fromisoformat(row["at"]), zone),
-                    "Comments": row["comments"],
-                    "CreatedBy": row["by"],
-                }
-            )
+        found += [_shown(row, zone) for row in scene.children("activities", number)]
     return found
+
+
+def _shown(row: Json, zone: ZoneInfo) -> Json:
+    return {
+        "ActivityID": str(row["number"]),
+        "LeaseID": str(row["lease"]),
+        "ResidentMemberID": str(row["member"]),
+        "ActivityTypeID": row["type"],
+        "ActivityType": ACTIVITY_TYPES[row["type"]][0],
+        "ActivityDate": local_time(datetime.fromisoformat(row["at"]), zone),
+        "Comments": row["comments"],
+        "CreatedBy": row["by"],
+    }
 
 
 def members_of(arguments: Element | None, spelling: Spelling, scene: Scene) -> frozenset[str]:

@@ -83,14 +83,14 @@ def text(element: Element | None, namespace: str, *path: str) -> str | None:
 
 
 def written(tree: Tree) -> str:
-    """The element as XML. A carriage return is a reference, or a reader would drop it."""
+    """The element as XML."""
     name, content = tree
     if content is None:
         return f"<{name}/>"
     if isinstance(content, str):
-        inner = escape(content, {"\r": "&#13;"})
-    else:
-        inner = "".join(map(written, content))
+        # a carriage return that is no reference would reach its reader as a line feed
+        return f"<{name}>{escape(content, {chr(13): '&#13;'})}</{name}>"
+    inner = "".join(map(written, content))
     return f"<{name}>{inner}</{name}>"
 
 
