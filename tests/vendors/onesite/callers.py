@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 import pytest
 from tests.sandbox.running import Answer, SandboxClient, running_sandbox
 
-from frontdesk.sandbox import app
+from frontdesk.sandbox.discovery import find_simulators
 
 SOAP_11 = "http://schemas.xmlsoap.org/soap/envelope/"
 SOAP_12 = "http://www.w3.org/2003/05/soap-envelope"
@@ -23,8 +23,8 @@ async def sandbox_of(
     vendor: str, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[SandboxClient, dict[str, Any]]]:
     """A sandbox that holds this vendor alone: the many worlds of these tests need no others."""
-    alone = {vendor: app.find_simulators()[vendor]}
-    monkeypatch.setattr(app, "find_simulators", lambda: alone)
+    alone = {vendor: find_simulators()[vendor]}
+    monkeypatch.setattr("frontdesk.sandbox.app.find_simulators", lambda: alone)
     async with running_sandbox(data_dir) as sandbox:
         yield sandbox, (await sandbox.overview())["vendors"][vendor]
 
@@ -141,7 +141,7 @@ class Ode:
         )
 
     async def write(
-        self, auth: str | None = None, soap: str = SOAP_11, **changes: str | None
+        self, auth: str | None = None, soap: str | None = None, **changes: str | None
     ) -> Answer:
         """Add an activity; a change to None leaves an element out."""
         names = {
@@ -153,7 +153,7 @@ class Ode:
         inner = elements({names.get(k, k): v for k, v in activity(**changes).items()})
         listed = f"<ResidentList><ResidentActivity>{inner}</ResidentActivity></ResidentList>"
         return await self.call(
-            self.add, f"<{self.add}Params>{listed}</{self.add}Params>", auth, soap
+            self.add, f"<{self.add}Params>{listed}</{self.add}Params>", auth, soap or SOAP_11
         )
 
     async def log(self, lease: str) -> list[dict[str, str]]:

@@ -1,6 +1,5 @@
 """OneSite's lists and activity logs, from hand-written answers, by both routes."""
 
-from collections.abc import Sequence
 from datetime import date
 
 import pytest
@@ -68,10 +67,8 @@ def route(request: pytest.FixtureRequest) -> Route:
     return found
 
 
-async def records(
-    route: Route, model: Model, ids: Sequence[str] = ("77",), **answers: str | Answer
-) -> tuple[Record, ...]:
-    page = await route[0].read(session_of(route[1], ids, **answers), model, None, None)
+async def records(route: Route, model: Model, **answers: str | Answer) -> tuple[Record, ...]:
+    page = await route[0].read(session_of(route[1], ("77",), **answers), model, None, None)
     assert page.next_cursor is None
     return page.records
 
