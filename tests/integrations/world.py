@@ -1,10 +1,12 @@
 """Integrations for tests: of whatever vendor the registry finds, at no real address."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import aiohttp
 
 from frontdesk.vendors.contract import Vendor
+from frontdesk.vendors.declaration import CredentialKey
 from frontdesk.vendors.registry import vendors
 
 PATH = "/v1/admin/integrations"
@@ -17,11 +19,19 @@ def a_vendor() -> Vendor:
     return next(vendor for vendor in vendors().values() if vendor.connector is not None)
 
 
-def credentials_of(vendor: Vendor) -> dict[str, str]:
+def credentials_of(vendor: Vendor) -> dict[str, Any]:
     """Credentials with every key that the vendor declares; an address is the vendor's own."""
+    return _given(vendor.declaration.credentials, vendor.declaration.base_url)
+
+
+def _given(keys: Sequence[CredentialKey], address: str) -> dict[str, Any]:
     return {
-        key.name: vendor.declaration.base_url if key.is_url else f"{SESAME}-{key.name}"
-        for key in vendor.declaration.credentials
+        key.name: {"any": _given(key.inner, address)}
+        if key.inner
+        else address
+        if key.is_url
+        else f"{SESAME}-{key.name}"
+        for key in keys
     }
 
 

@@ -66,14 +66,15 @@ class Reconciler:
             transition = uncertain(choice, "this PMS cannot be asked.")
             await self._move(holding, write, transition, "unaskable")
             return
+        settled_at = await self._settled_at(holding, write)
         began = datetime.now(UTC)
         try:
             found = await self._reader.read_events(holding, plan, "write")
         except (NoAnswer, ReadRefused) as error:
-            await self._not_readable(holding, write, began, error)
+            await self._not_readable(holding, write, began, settled_at, error)
             return
         async with holding.scope.matching:
-            transition, word = await self._verdict(holding, write, plan, found, began)
+            transition, word = await self._verdict(holding, write, plan, found, began, settled_at)
             await self._repository.log_read_back(
                 write.id, holding.worker_id, began, word, f"{len(found)} records read"
             )
@@ -98,8 +99,8 @@ class Reconciler:
         plan: Plan,
         found: tuple[FoundEvent, ...],
         began: datetime,
+        settled_at: datetime,
     ) -> tuple[Transition, str]:
-        settled_at = self._settled_at(holding, write)
         if plan.operation == "update":
             return self._verdict_on_update(holding, write, plan, found, began, settled_at)
         event = await self._reader.own_record(holding, write, plan, found)
@@ -132,12 +133,13 @@ class Reconciler:
             return uncertain("hold", reason), "touched"
         return Transition("retrying"), "not_found"
 
-    @staticmethod
-    def _settled_at(holding: Holding, write: Claimed) -> datetime:
-        """From when on a read that does not show the record means that it is not there."""
+    async def _settled_at(self, holding: Holding, write: Claimed) -> datetime:
+        """From when on a read that does not show the record means that it is not there. Counted
+        from the end of the connection: one that hung until our timeout was alive that long."""
         read_back = holding.declaration.read_back
-        last_departure = write.send_before or datetime.now(UTC)
-        return last_departure + timedelta(
+        departed = write.send_before or datetime.now(UTC)
+        ended = await self._repository.last_send_ended(write.id, write.retry_of)
+        return max(departed, ended or departed) + timedelta(
             seconds=read_back.late_effect_s + read_back.visible_after_s
         )
 
@@ -152,7 +154,12 @@ class Reconciler:
         return Transition("reconciling", delay=min(pause, left + 0.05))
 
     async def _not_readable(
-        self, holding: Holding, write: Claimed, began: datetime, error: NoAnswer | ReadRefused
+        self,
+        holding: Holding,
+        write: Claimed,
+        began: datetime,
+        settled_at: datetime,
+        error: NoAnswer | ReadRefused,
     ) -> None:
         retry_after = None
         failures = write.failures
@@ -164,7 +171,7 @@ class Reconciler:
             write.id, holding.worker_id, began, "unreadable", words
         )
         refused = isinstance(error, ReadRefused) and error.outcome.kind is OutcomeKind.REJECTED
-        if refused and failures >= REFUSALS_TO_GIVE_UP and began >= self._settled_at(holding, write):
+        if refused and failures >= REFUSALS_TO_GIVE_UP and began >= settled_at:
             # In its own words, again and again: this PMS cannot be asked after all.
             choice = "resend" if write.retry_of else holding.integration.on_uncertain
             transition = uncertain(choice, f"the PMS refuses to be asked ({words}).")

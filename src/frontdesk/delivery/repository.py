@@ -104,6 +104,12 @@ WHERE job_id = $1 AND kind = 'send' AND late AND outcome IN ('delivered', 'rejec
 ORDER BY number DESC LIMIT 1
 """
 
+_LAST_SEND_ENDED = """
+SELECT max(finished_at) FROM attempts
+WHERE job_id = ANY (array_remove(ARRAY[$1::uuid, $2::uuid], NULL)) AND kind = 'send'
+    AND outcome IS DISTINCT FROM 'not_sent'
+"""
+
 # --- looking a record up at the PMS -----------------------------------------------------------
 
 # Records of other writes with the same credentials, and those that the cache held before the first
@@ -315,6 +321,12 @@ class DeliveryRepository:
     async def evidence(self, write_id: UUID) -> dict[str, Any] | None:
         row = await self._database.fetch_row(_EVIDENCE, write_id)
         return None if row is None else dict(row)
+
+    async def last_send_ended(self, write_id: UUID, retry_of: UUID | None) -> datetime | None:
+        ended: datetime | None = await self._database.fetch_value(
+            _LAST_SEND_ENDED, write_id, retry_of
+        )
+        return ended
 
     async def tied(
         self, integration_id: UUID, write_id: UUID, x_ids: Sequence[str], before: datetime

@@ -234,14 +234,21 @@ class Declaration:
     def secrets_of(self, credentials: Mapping[str, object]) -> tuple[str, ...]:
         """The values in these credentials that must never be shown (keys not declared count as
         secret: better one mask too many)."""
-        shown = {key.name for key in self.credentials if not key.secret}
-        return tuple(
-            text
-            for name, value in credentials.items()
-            if name not in shown
-            for text in _strings(value)
-            if text
-        )
+        return tuple(text for text in _secrets(self.credentials, credentials) if text)
+
+
+def _secrets(keys: tuple[CredentialKey, ...], values: Mapping[str, object]) -> tuple[str, ...]:
+    declared = {key.name: key for key in keys}
+    found: list[str] = []
+    for name, value in values.items():
+        key = declared.get(name)
+        if key is not None and key.inner and isinstance(value, Mapping):
+            for inner in value.values():
+                is_object = isinstance(inner, Mapping)
+                found += _secrets(key.inner, inner) if is_object else _strings(inner)
+        elif key is None or key.secret:
+            found += _strings(value)
+    return tuple(found)
 
 
 def _strings(value: object) -> tuple[str, ...]:

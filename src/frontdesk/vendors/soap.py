@@ -1,9 +1,13 @@
-"""SOAP as PMSs answer it: where the body is, and what a fault says (SOAP 1.1 and 1.2)."""
+"""SOAP as PMSs speak it: an envelope around a call, where an answer's body is, and what a fault says
+(SOAP 1.1 and 1.2)."""
 
+import re
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
 from frontdesk.vendors import xml
+
+_DECLARATION = re.compile(rb"\A\s*<\?xml\s.*?\?>\s*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +36,22 @@ def fault_of(body: Element) -> Fault | None:
     code = xml.text_of(fault, "faultcode") or xml.text_of(fault, "Code", "Value") or ""
     text = xml.text_of(fault, "faultstring") or xml.text_of(fault, "Reason", "Text") or ""
     return Fault(code, text)
+
+
+def element(name: str, namespace: str, *children: bytes) -> bytes:
+    """An element of this namespace around finished XML. A child's XML declaration, which an
+    operator's template may have, is left out: it may stand only at the head of a document. `name`
+    and `namespace` are ours, never a caller's."""
+    inner = b"".join(_DECLARATION.sub(b"", child, count=1) for child in children)
+    tag = name.encode()
+    return b'<q:%b xmlns:q="%b">%b</q:%b>' % (tag, namespace.encode(), inner, tag)
+
+
+def envelope(content: bytes, header: bytes = b"") -> bytes:
+    """A SOAP 1.1 envelope around finished XML."""
+    head = b"<s:Header>%b</s:Header>" % _DECLARATION.sub(b"", header, count=1) if header else b""
+    return (
+        b'<?xml version="1.0" encoding="utf-8"?>\n'
+        b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/">'
+        b"%b<s:Body>%b</s:Body></s:Envelope>" % (head, content)
+    )
