@@ -8,7 +8,7 @@ from frontdesk.delivery import clock
 from frontdesk.delivery.budgets import ScopeGate
 from frontdesk.delivery.circuit import Circuit
 from frontdesk.integrations.service import Integration
-from frontdesk.vendors.contract import Access, Connector
+from frontdesk.vendors.contract import Access, Connector, Login
 from frontdesk.vendors.declaration import Declaration
 
 BASELINE_SECONDS = 600.0
@@ -34,6 +34,7 @@ class Holding:
     integration: Integration
     connector: Connector
     scope: Scope
+    login: Login | None = None
     circuit: Circuit = field(default_factory=Circuit)
     writing: int = 0
     opened_at: float = 0.0

@@ -90,6 +90,7 @@ class Leases:
                 integration,
                 vendor.connector,
                 self._scope(integration.budget_scope, vendor.declaration.budget.concurrency),
+                vendor.login,
             )
             if integration.id in closed:
                 # Its last holder had stopped: go on with a probe, not with a crowd.

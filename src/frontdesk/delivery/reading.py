@@ -13,6 +13,7 @@ from frontdesk.catalog.service import CatalogService
 from frontdesk.delivery import clock
 from frontdesk.delivery.budgets import Budgets, Purpose
 from frontdesk.delivery.holding import Holding
+from frontdesk.delivery.logins import Logins
 from frontdesk.delivery.matching import Known, earliest_stamp, find, matches
 from frontdesk.delivery.repository import Claimed, DeliveryRepository, Pending
 from frontdesk.delivery.session import ReadSession
@@ -45,19 +46,23 @@ class Reader:
         wire: Wire,
         budgets: Budgets,
         stopping: Stopping,
+        logins: Logins,
     ) -> None:
         self._repository = repository
         self._catalog = catalog
         self._wire = wire
         self._budgets = budgets
         self._stopping = stopping
+        self._logins = logins
         self._due: dict[UUID, float] = {}
         self._looking: set[UUID] = set()
         self._pauses: dict[UUID, float] = defaultdict(lambda: FIRST_LOOK_SECONDS)
 
     def session(self, holding: Holding, purpose: Purpose) -> ReadSession:
         """A session that reads as this integration."""
-        return ReadSession(holding, self._budgets, self._wire, self._stopping, purpose=purpose)
+        return ReadSession(
+            holding, self._budgets, self._wire, self._stopping, self._logins, purpose=purpose
+        )
 
     async def read_baseline(self, holding: Holding, write: Claimed, plan: Plan) -> None:
         """Bring the resident's existing events into the cache. Raises `NoAnswer`, `ReadRefused`."""

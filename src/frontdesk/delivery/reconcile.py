@@ -31,6 +31,8 @@ log = structlog.get_logger(__name__)
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 15.0
+KEY_KNOWN_FOR = timedelta(hours=23)
+"""Vendors that know idempotency keys keep them for 24 hours; an hour is left for what is under way."""
 
 
 class Reconciler:
@@ -52,6 +54,11 @@ class Reconciler:
             outcome = Outcome(**{**evidence, "kind": OutcomeKind(evidence.pop("outcome"))})
             await self._move(holding, write, after_send(outcome, holding.declaration, 0), "late")
             return
+        if self._is_keyed(holding, write, plan):
+            # The PMS itself refuses to do it twice, and says what came of the first time.
+            transition = Transition("retrying", delay=backoff(write.failures, None))
+            await self._move(holding, write, transition, "resent_with_its_key")
+            return
         if not holding.declaration.read_back.possible:
             # Its owner has seen it uncertain and asked for it again: that is his word to send.
             choice = "resend" if write.retry_of else holding.integration.on_uncertain
@@ -72,6 +79,16 @@ class Reconciler:
             moved = await self._move(holding, write, transition, word)
         if moved and transition.state == "succeeded":
             log.info("write_found_at_pms", job_id=str(write.id))
+
+    @staticmethod
+    def _is_keyed(holding: Holding, write: Claimed, plan: Plan) -> bool:
+        """Whether the PMS still knows the idempotency key that the first send bore. The retry of
+        another write has a key of its own."""
+        if not holding.declaration.idempotency_key or plan.operation == "update":
+            return False
+        if write.retry_of is not None or write.first_sent_at is None:
+            return False
+        return datetime.now(UTC) - write.first_sent_at < KEY_KNOWN_FOR
 
     async def _verdict(
         self,

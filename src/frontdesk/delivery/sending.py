@@ -8,6 +8,7 @@ from frontdesk.delivery import clock
 from frontdesk.delivery.budgets import Budgets
 from frontdesk.delivery.finishing import Finisher, completion
 from frontdesk.delivery.holding import Holding
+from frontdesk.delivery.logins import Logins
 from frontdesk.delivery.outcomes import NOT_SENT, Transition, after_send
 from frontdesk.delivery.reading import Reader
 from frontdesk.delivery.repository import Claimed
@@ -35,24 +36,44 @@ class Sender:
     """Sends writes for one worker process."""
 
     def __init__(
-        self, wire: Wire, budgets: Budgets, stopping: Stopping, finisher: Finisher, reader: Reader
+        self,
+        wire: Wire,
+        budgets: Budgets,
+        stopping: Stopping,
+        finisher: Finisher,
+        reader: Reader,
+        logins: Logins,
     ) -> None:
         self._wire = wire
         self._budgets = budgets
         self._stopping = stopping
         self._finisher = finisher
         self._reader = reader
+        self._logins = logins
 
     async def send(self, holding: Holding, write: Claimed, leave_before: float) -> None:
         """One attempt, from its request to its recorded outcome. `leave_before` is by `clock.now`."""
         plan = load_plan(write.plan)
         if not await self._knows_what_was_there(holding, write, plan):
             return
+        try:
+            token = await self._logins.token(holding)
+        except (NoAnswer, ReadRefused) as error:
+            await self._not_prepared(holding, write, "no login at the PMS: ", error)
+            return
         if holding.is_closed:
             # The circuit opened after the claim, by another write's outcome.
             await self.not_sent(holding, write, "the PMS is not being called at the moment")
             return
-        request = holding.connector.request(plan, holding.access, str(write.attempt_id))
+        # With a vendor's own idempotency key, every attempt of a write must bear the same one.
+        keyed = holding.declaration.idempotency_key
+        request = self._logins.bearing(
+            holding,
+            holding.connector.request(
+                plan, holding.access, str(write.id if keyed else write.attempt_id)
+            ),
+            token,
+        )
         exchange: Exchange | None = None
         began = clock.now()
         try:
@@ -65,10 +86,15 @@ class Sender:
             return
         except NoAnswer as error:
             outcome = _without_answer(error)
-        await self._react(holding, plan, outcome, exchange, began)
-        transition = after_send(outcome, holding.declaration, write.failures)
+        if exchange is not None and await self._logins.is_outdated(holding, token, exchange.answer):
+            # Nothing was written, and the credentials may be good: with a new token it goes again.
+            transition = Transition("retrying")
+        else:
+            await self._react(holding, plan, outcome, exchange, began)
+            transition = after_send(outcome, holding.declaration, write.failures)
         row = completion(write, transition, outcome=outcome.kind.value)
-        row |= _attempt_record(holding, request, exchange, outcome)
+        secrets = (*holding.secrets, token.value) if token is not None else holding.secrets
+        row |= _attempt_record(secrets, request, exchange, outcome)
         moved = await self._finisher.finish(holding.worker_id, row)
         if moved and transition.resolution == "pending":
             self._reader.expect_record(holding)
@@ -94,15 +120,21 @@ class Sender:
         try:
             await self._reader.read_baseline(holding, write, plan)
         except (NoAnswer, ReadRefused) as error:
-            wait = 1.0
-            if isinstance(error, ReadRefused):
-                wait = error.outcome.retry_after or wait
-                await self.refused_read(holding, error)
             why = "what the PMS already holds could not be read first: "
-            await self.not_sent(holding, write, mask(why + str(error), holding.secrets), wait)
+            await self._not_prepared(holding, write, why, error)
             return False
         await self.not_sent(holding, write, "what the PMS already holds was read first")
         return False
+
+    async def _not_prepared(
+        self, holding: Holding, write: Claimed, why: str, error: NoAnswer | ReadRefused
+    ) -> None:
+        """A call that must come before the send failed: the send waits."""
+        wait = 1.0
+        if isinstance(error, ReadRefused):
+            wait = error.outcome.retry_after or wait
+            await self.refused_read(holding, error)
+        await self.not_sent(holding, write, mask(why + str(error), holding.secrets), wait)
 
     async def refused_read(self, holding: Holding, error: ReadRefused) -> None:
         """A read's own outcome may stop the integration."""
@@ -140,10 +172,9 @@ class Sender:
 
 
 def _attempt_record(
-    holding: Holding, request: Request, exchange: Exchange | None, outcome: Outcome
+    secrets: tuple[str, ...], request: Request, exchange: Exchange | None, outcome: Outcome
 ) -> dict[str, Any]:
     """What an operator sees of the attempt: request and answer, without secrets."""
-    secrets = holding.secrets
     record: dict[str, Any] = {
         "code": outcome.code,
         "message": mask(outcome.message, secrets),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from frontdesk.delivery import clock
 from frontdesk.delivery.budgets import Budgets, Purpose
 from frontdesk.delivery.holding import Holding
+from frontdesk.delivery.logins import Logins
 from frontdesk.delivery.stopping import Stopping
 from frontdesk.delivery.wire import Wire
 from frontdesk.vendors.contract import (
@@ -30,6 +31,7 @@ class ReadSession:
         budgets: Budgets,
         wire: Wire,
         stopping: Stopping,
+        logins: Logins,
         *,
         purpose: Purpose,
         x_property_ids: Sequence[str] = (),
@@ -38,6 +40,7 @@ class ReadSession:
         self._budgets = budgets
         self._wire = wire
         self._stopping = stopping
+        self._logins = logins
         self._purpose = purpose
         self._x_property_ids = tuple(x_property_ids)
 
@@ -52,9 +55,20 @@ class ReadSession:
         return self._x_property_ids
 
     async def call(self, request: Request) -> Answer:
-        """Send a read. Raises `NoAnswer`; `ReadRefused` where no call may be made for a while."""
+        """Send a read; once more where its token is refused. Raises `NoAnswer`; `ReadRefused` where
+        no call may be made for a while."""
         holding = self._holding
         self._check_circuit()
+        token = await self._logins.token(holding)
+        answer = await self._call(self._logins.bearing(holding, request, token))
+        if await self._logins.is_outdated(holding, token, answer):
+            token = await self._logins.token(holding)
+            answer = await self._call(self._logins.bearing(holding, request, token))
+            await self._logins.is_outdated(holding, token, answer)
+        return answer
+
+    async def _call(self, request: Request) -> Answer:
+        holding = self._holding
         declaration = holding.declaration
         await self._budgets.take(
             holding.integration, declaration, request.budget_key, self._purpose

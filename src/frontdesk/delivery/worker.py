@@ -20,6 +20,7 @@ from frontdesk.delivery.budgets import Budgets, granted_life
 from frontdesk.delivery.finishing import Finisher, completion
 from frontdesk.delivery.holding import Holding
 from frontdesk.delivery.leasing import Leases
+from frontdesk.delivery.logins import Logins
 from frontdesk.delivery.outcomes import after_fault
 from frontdesk.delivery.reading import Reader, pause
 from frontdesk.delivery.reconcile import Reconciler
@@ -71,11 +72,19 @@ class Worker:
         self._stopping = Stopping(self._repository)
         self._finisher = Finisher(self._repository)
         self._wire = Wire(connections=services.settings.worker_slots * 2)
+        self._logins = Logins(
+            services.integrations.sessions, self._wire, self._budgets, self._stopping
+        )
         self._reader = Reader(
-            self._repository, services.catalog, self._wire, self._budgets, self._stopping
+            self._repository,
+            services.catalog,
+            self._wire,
+            self._budgets,
+            self._stopping,
+            self._logins,
         )
         self._sender = Sender(
-            self._wire, self._budgets, self._stopping, self._finisher, self._reader
+            self._wire, self._budgets, self._stopping, self._finisher, self._reader, self._logins
         )
         self._reconciler = Reconciler(self._repository, self._finisher, self._reader, self._sender)
         self._syncer = Syncer(services.database, self._reader, self._stopping)

@@ -21,7 +21,7 @@ from frontdesk.events.schemas import ReadBody, read_changed_event, read_new_even
 from frontdesk.ids import new_id, parse_id
 from frontdesk.integrations.service import Integration, IntegrationService
 from frontdesk.vendors.contract import Access, Connector, Plan, Refused, Vendor
-from frontdesk.vendors.masking import masked
+from frontdesk.vendors.masking import MASK, masked
 from frontdesk.vendors.registry import vendors
 from frontdesk.writes.idempotency import Key
 from frontdesk.writes.intake import Accepted, Intake, Mismatched, NewWrite, Replayed
@@ -331,6 +331,8 @@ def _dry_run(target: _Target, plan: Plan, warnings: list[dict[str, Any]]) -> dic
     request = target.connector.request(
         plan, Access(integration.base_url, integration.credentials), DRY_RUN_REQUEST_ID
     )
+    if target.vendor.login is not None:
+        request = target.vendor.login.with_token(request, MASK)
     secrets = target.vendor.declaration.secrets_of(integration.credentials)
     return {"valid": True, "request": masked(request, secrets), "warnings": warnings}
 

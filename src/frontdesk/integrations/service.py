@@ -41,12 +41,20 @@ from frontdesk.integrations.schemas import (
     ManualSync,
     PropertyChange,
 )
+from frontdesk.integrations.sessions import PmsSessions, PmsToken
 from frontdesk.integrations.vault import UnreadableError, Vault
 from frontdesk.remembered import Remembered
 from frontdesk.vendors.declaration import Declaration
 from frontdesk.vendors.registry import vendors
 
-__all__ = ["Integration", "IntegrationService", "check_fingerprint", "data_access_of"]
+__all__ = [
+    "Integration",
+    "IntegrationService",
+    "PmsSessions",
+    "PmsToken",
+    "check_fingerprint",
+    "data_access_of",
+]
 
 _log = structlog.get_logger(__name__)
 
@@ -75,6 +83,7 @@ class IntegrationService:
         self._writes = writes
         self._catalog = catalog
         self._remembered = Remembered(self._load_one, _REMEMBERED_SECONDS)
+        self.sessions = PmsSessions(database, vault)
 
     # --- for workers and the intake -----------------------------------------------------------
 

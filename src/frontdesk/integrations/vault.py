@@ -60,26 +60,43 @@ class Vault:
 
     def encrypt(self, integration_id: UUID, credentials: Mapping[str, Any]) -> bytes:
         """The credentials, sealed for this integration."""
-        nonce = os.urandom(_NONCE_BYTES)
-        sealed = self._cipher.encrypt(nonce, orjson.dumps(dict(credentials)), integration_id.bytes)
-        return _VERSION + nonce + sealed
+        return self._seal(orjson.dumps(dict(credentials)), integration_id.bytes)
 
     def decrypt(self, integration_id: UUID, sealed: bytes) -> dict[str, Any]:
         """What `encrypt` sealed. Raises UnreadableError."""
+        credentials: dict[str, Any] = orjson.loads(self._open(sealed, integration_id.bytes))
+        return credentials
+
+    def seal_token(self, session: str, token: str) -> bytes:
+        """A PMS's token, sealed for this session."""
+        return self._seal(token.encode(), session.encode())
+
+    def open_token(self, session: str, sealed: bytes) -> str:
+        """What `seal_token` sealed. Raises UnreadableError."""
+        return self._open(sealed, session.encode()).decode()
+
+    def session_name(self, vendor: str, base_url: str, credentials: Mapping[str, Any]) -> str:
+        """Names the session of these credentials at this address: a keyed hash."""
+        text = orjson.dumps([vendor, base_url, dict(credentials)], option=orjson.OPT_SORT_KEYS)
+        return hmac.new(self._scope_key, b"session" + text, hashlib.sha256).hexdigest()
+
+    def _seal(self, content: bytes, bound_to: bytes) -> bytes:
+        nonce = os.urandom(_NONCE_BYTES)
+        return _VERSION + nonce + self._cipher.encrypt(nonce, content, bound_to)
+
+    def _open(self, sealed: bytes, bound_to: bytes) -> bytes:
         if sealed[:1] != _VERSION:
             raise UnreadableError(
                 "The credentials were stored in a form that this version cannot read."
             )
         nonce, rest = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
         try:
-            opened = self._cipher.decrypt(nonce, rest, integration_id.bytes)
+            return self._cipher.decrypt(nonce, rest, bound_to)
         except (InvalidTag, ValueError):
             raise UnreadableError(
                 "The credentials do not open with this key; enter them anew, or start with the key "
                 "that they were stored with."
             ) from None
-        credentials: dict[str, Any] = orjson.loads(opened)
-        return credentials
 
     def budget_scope(
         self, declaration: Declaration, credentials: Mapping[str, Any], integration_id: UUID
