@@ -53,8 +53,12 @@ DECLARATION = Declaration(
     timeout_s=60.0,
     max_job_concurrency=8,
     guesses=(
-        Guess("note.Body", "A note's body is `Body`, as a work order's note is seen to be written."),
-        Guess("note answer", "A written or changed note answers with its `Id`, as other writes do."),
+        Guess(
+            "note.Body", "A note's body is `Body`, as a work order's note is seen to be written."
+        ),
+        Guess(
+            "note answer", "A written or changed note answers with its `Id`, as other writes do."
+        ),
         Guess("read_back", "A note takes effect within 60 s of its request and shows 2 s later."),
         Guess(
             "filters[EntityId]",
