@@ -99,8 +99,9 @@ class AppfolioConnector:
             items = await client.listed_whole(session, _NOTES, {"Id": note_id})
         else:
             items = await _notes_of(session, resident.x_id)
-        found = tuple(reads.found_event(item, resident.x_property_id) for item in items)
-        return tuple(event for event in found if _same(event.x_resident_id, resident.x_id))
+        return tuple(
+            reads.found_event(item, resident) for item in items if reads.is_of(item, resident)
+        )
 
     def refined_budget(self, answer: Answer) -> QuotaReport | None:  # noqa: ARG002 — no quota headers
         return None
@@ -128,8 +129,3 @@ def _changed(since: datetime | None) -> dict[str, str]:
 
 def _page_of(cursor: str | None) -> int:
     return int(cursor) if cursor else 1
-
-
-def _same(one: str, other: str) -> bool:
-    """UUIDs are the same whatever the case of their digits."""
-    return one.lower() == other.lower()

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from frontdesk.vendors import values
-from frontdesk.vendors.contract import FoundEvent, Lease, LeaseStatus, Record
+from frontdesk.vendors.contract import FoundEvent, Lease, LeaseStatus, Record, Resident
 from frontdesk.vendors.declaration import Model
 
 Upstream = Mapping[str, Any]
@@ -109,14 +109,20 @@ def resident_record(item: Upstream) -> Record:
     )
 
 
-def found_event(item: Upstream, x_property_id: str | None) -> FoundEvent:
+def is_of(item: Upstream, resident: Resident) -> bool:
+    """Whether a note is this tenant's. UUIDs are the same whatever the case of their digits."""
+    entity_id = values.identifier(item.get("EntityId"))
+    return entity_id is not None and entity_id.lower() == resident.x_id.lower()
+
+
+def found_event(item: Upstream, resident: Resident) -> FoundEvent:
     """From `GET /tenants/notes`. A note has no time of its own, only that of its last change."""
     note = values.text(item.get("Body")) or ""
     return FoundEvent(
         x_id=_id(item),
-        x_resident_id=values.identifier(item.get("EntityId")) or "",
+        x_resident_id=resident.x_id,
         text=note,
-        x_property_id=x_property_id,
+        x_property_id=resident.x_property_id,
         stamped_at=values.utc_instant(item.get("LastUpdatedAt")),
         fields={
             "x_leasing_agent_id": None,
