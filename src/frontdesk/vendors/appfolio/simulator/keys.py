@@ -1,0 +1,67 @@
+"""AppFolio's idempotency keys: kept for 24 hours with what they were used for and its answer."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from frontdesk.sandbox.simulator import Json, Reply, Request
+from frontdesk.sandbox.world import Scene
+from frontdesk.vendors.appfolio.simulator.answers import error, refuse
+
+HEADER = "idempotency-key"
+KEPT = timedelta(hours=24)
+
+_KEY = re.compile(r"[\x20-\x7e]{1,256}")
+
+
+def key_of(request: Request) -> str | None:
+    """The request's key; only a POST has one."""
+    return request.headers.get(HEADER) if request.method == "POST" else None
+
+
+def once(request: Request, scene: Scene, act: Callable[[], Reply]) -> Reply:
+    """Do what the request asks, or answer as it was answered under the same key."""
+    key = key_of(request)
+    # A member of staff, whom a fault lets write the same, sits at a screen and sends no key.
+    if key is None or scene.origin == "staff":
+        return act()
+    if not _KEY.fullmatch(key):
+        raise refuse(400, "Idempotency-Key must hold 1 to 256 printable ASCII characters")
+    if scene.is_locked:
+        return error(409).with_headers(("Retry-After", "1"))
+    number = int.from_bytes(_digest(scene.credential.encode(), key.encode())[:7], "big")
+    known = scene.get("keys", number)
+    fingerprint = _fingerprint(request)
+    if known is not None and scene.now - datetime.fromisoformat(known["since"]) < KEPT:
+        return _replay(known, fingerprint)
+    reply = act()
+    kept = {
+        "since": scene.now.isoformat(),
+        "fingerprint": fingerprint,
+        "status": reply.status,
+        "headers": [list(header) for header in reply.headers],
+        "body": reply.body.decode(),
+    }
+    scene.put("keys", number, kept, at_once=True)
+    return reply
+
+
+def _replay(known: Json, fingerprint: str) -> Reply:
+    if known["fingerprint"] != fingerprint:
+        raise refuse(422, "This Idempotency-Key was used for a request with another body")
+    headers = tuple((name, value) for name, value in known["headers"])
+    reply = Reply(known["status"], known["body"].encode(), headers)
+    return reply.with_headers(("Idempotent-Replayed", "true"))
+
+
+def _fingerprint(request: Request) -> str:
+    return _digest(request.path.encode(), request.body).hex()
+
+
+def _digest(*parts: bytes) -> bytes:
+    # The lengths keep two different pairs of parts apart.
+    lengths = b"".join(len(part).to_bytes(8, "big") for part in parts)
+    return hashlib.sha256(lengths + b"".join(parts)).digest()
