@@ -196,7 +196,7 @@ async def test_units_tell_rooms_also_as_text_and_vacancy_only_where_it_is_told()
 
 async def test_hidden_properties_and_users_are_not_active_and_roles_are_told() -> None:
     hidden = {"Id": "a", "HiddenAt": "2026-01-02T03:04:05Z", "Role": "Senior leasing agent"}
-    items = [hidden, {"Id": "b", "Role": "Property-Manager"}, {"Id": "c"}]
+    items: list[dict[str, Any]] = [hidden, {"Id": "b", "Role": "Property-Manager"}, {"Id": "c"}]
     for model in (Model.PROPERTIES, Model.EMPLOYEES):
         records = await read_whole(ReplaySession(ACCESS, list_of(items)), model)
         assert [record.fields["is_active"] for record in records] == [False, True, True]
