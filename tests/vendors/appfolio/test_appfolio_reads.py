@@ -181,7 +181,7 @@ async def test_a_status_that_is_not_known_is_no_lease(
 
 
 async def test_units_tell_rooms_also_as_text_and_vacancy_only_where_it_is_told() -> None:
-    unit = {
+    unit: dict[str, Any] = {
         "Id": "u1", "PropertyId": "p1", "Name": "4B", "Bedrooms": 2, "Bathrooms": "1.5",
         "SquareFeet": "800", "CurrentOccupancyId": None,
     }  # fmt: skip
@@ -196,7 +196,7 @@ async def test_units_tell_rooms_also_as_text_and_vacancy_only_where_it_is_told()
 
 async def test_hidden_properties_and_users_are_not_active_and_roles_are_told() -> None:
     hidden = {"Id": "a", "HiddenAt": "2026-01-02T03:04:05Z", "Role": "Senior leasing agent"}
-    items: list[dict[str, Any]] = [hidden, {"Id": "b", "Role": "Property-Manager"}, {"Id": "c"}]
+    items = [hidden, {"Id": "b", "Role": "Property-Manager"}, {"Id": "c"}]
     for model in (Model.PROPERTIES, Model.EMPLOYEES):
         records = await read_whole(ReplaySession(ACCESS, list_of(items)), model)
         assert [record.fields["is_active"] for record in records] == [False, True, True]
