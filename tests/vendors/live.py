@@ -41,9 +41,7 @@ class LiveSession:
 
 
 @asynccontextmanager
-async def live_session(
-    data_dir: Path, vendor: str, **options: float
-) -> AsyncIterator[LiveSession]:
+async def live_session(data_dir: Path, vendor: str, **options: float) -> AsyncIterator[LiveSession]:
     """A sandbox of its own and a session to one of its vendors, which paces nothing: tests that call
     faster than the vendor allows give a `throttle_factor`. `options` are those of
     `SandboxOptions`."""
