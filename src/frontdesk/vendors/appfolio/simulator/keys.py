@@ -32,20 +32,24 @@ def once(request: Request, scene: Scene, act: Callable[[], Reply]) -> Reply:
         raise refuse(400, "Idempotency-Key must hold 1 to 256 printable ASCII characters")
     if scene.is_locked:
         return error(409).with_headers(("Retry-After", "1"))
-    number = int.from_bytes(_digest(scene.credential.encode(), key.encode())[:7], "big")
-    known = scene.get("keys", number)
+    name = _digest(scene.credential.encode(), key.encode())
+    # Found by its name, which lies in the place of a parent: a number must stay a number in order.
+    place = int.from_bytes(name[:7], "big")
+    known = next((k for k in scene.children("keys", place) if k["name"] == name.hex()), None)
     fingerprint = _fingerprint(request)
     if known is not None and scene.now - datetime.fromisoformat(known["since"]) < KEPT:
         return _replay(known, fingerprint)
     reply = act()
     kept = {
+        "number": scene.next_number("keys") if known is None else known["number"],
+        "name": name.hex(),
         "since": scene.now.isoformat(),
         "fingerprint": fingerprint,
         "status": reply.status,
         "headers": [list(header) for header in reply.headers],
         "body": reply.body.decode(),
     }
-    scene.put("keys", number, kept, at_once=True)
+    scene.put("keys", kept["number"], kept, parent=place, at_once=True)
     return reply
 
 
