@@ -40,8 +40,9 @@ def once(request: Request, scene: Scene, act: Callable[[], Reply]) -> Reply:
     if known is not None and scene.now - datetime.fromisoformat(known["since"]) < KEPT:
         return _replay(known, fingerprint)
     reply = act()
-    kept = {
-        "number": scene.next_number("keys") if known is None else known["number"],
+    number: int = scene.next_number("keys") if known is None else known["number"]
+    kept: Json = {
+        "number": number,
         "name": name.hex(),
         "since": scene.now.isoformat(),
         "fingerprint": fingerprint,
@@ -49,7 +50,7 @@ def once(request: Request, scene: Scene, act: Callable[[], Reply]) -> Reply:
         "headers": [list(header) for header in reply.headers],
         "body": reply.body.decode(),
     }
-    scene.put("keys", kept["number"], kept, parent=place, at_once=True)
+    scene.put("keys", number, kept, parent=place, at_once=True)
     return reply
 
 
