@@ -108,8 +108,9 @@ class Pms:
         return self.connector.request(plan, access or self.session.access, "conformance")
 
     async def send(self, plan: Plan) -> tuple[Answer, Outcome]:
-        """Send a plan to the simulator."""
-        answer = await self.session.call(self.request(plan))
+        """Send a plan to the simulator, each time as another write."""
+        request = self.connector.request(plan, self.session.access, str(new_id()))
+        answer = await self.session.call(request)
         return answer, self.connector.judge(plan, answer)
 
     def resident_of(self, draft: Draft) -> Resident:

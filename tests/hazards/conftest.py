@@ -54,6 +54,12 @@ class World:
     integration_id: UUID = field(default_factory=new_id)
     _workers: list[tuple[Worker, asyncio.Event, asyncio.Task[None]]] = field(default_factory=list)
 
+    @property
+    def settled(self) -> str:
+        """How a write whose answer was lost is settled: found among the records, or, where the
+        vendor knows idempotency keys, told by the vendor itself."""
+        return "exact" if connector_of(self.vendor).declaration.idempotency_key else "matched"
+
     # --- workers --------------------------------------------------------------------------------
 
     def start_worker(self) -> Worker:

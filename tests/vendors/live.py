@@ -41,9 +41,11 @@ class LiveSession:
 
 
 @asynccontextmanager
-async def live_session(data_dir: Path, vendor: str) -> AsyncIterator[LiveSession]:
-    """A sandbox of its own and a session to one of its vendors."""
-    async with running_sandbox(data_dir) as sandbox, aiohttp.ClientSession() as http:
+async def live_session(data_dir: Path, vendor: str, **options: float) -> AsyncIterator[LiveSession]:
+    """A sandbox of its own and a session to one of its vendors, which paces nothing: tests that call
+    faster than the vendor allows give a `throttle_factor`. `options` are those of
+    `SandboxOptions`."""
+    async with running_sandbox(data_dir, **options) as sandbox, aiohttp.ClientSession() as http:
         overview = await sandbox.overview()
         yield LiveSession(http, sandbox, overview["vendors"][vendor])
 

@@ -101,6 +101,8 @@ class Sandbox:
         for exchange in self._exchanges.values():
             for task in exchange.later:
                 task.cancel()
+            # A task that is cancelled before it began releases nothing.
+            exchange.locks.clear()
 
     def application(self) -> web.Application:
         """The HTTP application."""

@@ -31,6 +31,7 @@ class Exchange:
     latency_seconds: float
     stopping: asyncio.Event
     later: set[asyncio.Task[None]] = field(default_factory=set)
+    locks: dict[tuple[str, str], _Play] = field(default_factory=dict)
 
     async def serve(self, http: web.Request) -> web.StreamResponse:
         """Answer one HTTP request; the tail of its path is the simulator's."""
@@ -69,14 +70,23 @@ class Exchange:
         quota: Quota,
     ) -> web.StreamResponse:
         plan = self.faults.take(self.simulator.vendor, about, request.path)
-        pause = plan.delay + self.latency_seconds
-        if pause:
-            await asyncio.sleep(pause)
-        play = _Play(request, plan, arrived_at, credential, about.operation)
-        ending = plan.ending
+        play = _Play(request, plan, arrived_at, credential, about.operation, about.lock)
+        self._lock(play)
+        try:
+            pause = plan.delay + self.latency_seconds
+            if pause:
+                await asyncio.sleep(pause)
+            return await self._end(http, play, quota)
+        finally:
+            if not play.is_late:
+                self._unlock(play)
+
+    async def _end(self, http: web.Request, play: _Play, quota: Quota) -> web.StreamResponse:
+        ending = play.plan.ending
         kind = ending.fault if ending is not None else None
         if ending is not None and kind is Kind.LATE_EFFECT:
             seconds = DEFAULT_SECONDS if ending.seconds is None else ending.seconds
+            play.is_late = True
             self._keep(asyncio.create_task(self._perform_later(play, seconds)))
             wire.reset(http)
             return web.Response()
@@ -84,6 +94,8 @@ class Exchange:
             wire.reset(http)
             return web.Response()
         reply = self.simulator.sign(self._reply(play), quota)
+        # What follows is the answer's way: the work is done, and whoever asks again may know it.
+        self._unlock(play)
         match kind:
             case Kind.RESET_AFTER_EFFECT:
                 wire.reset(http)
@@ -137,6 +149,7 @@ class Exchange:
             arrived_at=play.arrived_at,
             credential=play.credential,
             hidden_seconds=play.plan.read_lag,
+            is_locked=self._is_locked(play),
         )
         if twin is not None and not twin.before:
             if apart:
@@ -154,12 +167,26 @@ class Exchange:
         )
 
     async def _perform_later(self, play: _Play, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-        self._perform(play)
+        try:
+            await asyncio.sleep(seconds)
+            self._perform(play)
+        finally:
+            self._unlock(play)
 
     async def _twin_later(self, play: _Play, seconds: float) -> None:
         await asyncio.sleep(seconds)
         self._write_as_staff(play, datetime.now(UTC))
+
+    def _lock(self, play: _Play) -> None:
+        if play.lock:
+            self.locks.setdefault((play.credential, play.lock), play)
+
+    def _is_locked(self, play: _Play) -> bool:
+        return self.locks.get((play.credential, play.lock), play) is not play
+
+    def _unlock(self, play: _Play) -> None:
+        if self.locks.get((play.credential, play.lock)) is play:
+            del self.locks[(play.credential, play.lock)]
 
     def _keep(self, task: asyncio.Task[None]) -> None:
         # The loop holds tasks weakly: without this set a late effect could vanish before its time.
@@ -172,12 +199,14 @@ class Exchange:
             log.error("a late effect failed: %s", error, exc_info=error)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Play:
-    """One request with what was decided about it."""
+    """One request with what was decided about it. `is_late`: its effect comes after its end."""
 
     request: Request
     plan: Plan
     arrived_at: datetime
     credential: str
     operation: Operation
+    lock: str
+    is_late: bool = False

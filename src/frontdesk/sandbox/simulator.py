@@ -159,12 +159,15 @@ class Description:
 
     `label` names the call (a method name, where the path does not); `scope` is what the vendor
     counts throttles by, within one credential; `x_resident_ids` are the residents it concerns.
+    `lock` is what one request at a time may work on, within one credential (an idempotency key): a
+    request that meets another one with its lock still at work is told so by `Scene.is_locked`.
     """
 
     operation: Operation
     label: str = ""
     scope: str = ""
     x_resident_ids: frozenset[str] = field(default_factory=frozenset)
+    lock: str = ""
 
 
 class Simulator(Protocol):

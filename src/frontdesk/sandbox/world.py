@@ -87,6 +87,7 @@ class World:
         origin: Origin = "api",
         credential: str = "",
         hidden_seconds: float = 0.0,
+        is_locked: bool = False,
     ) -> T:
         """Run `act` in a scene, and store what it wrote before returning what it answered."""
         moment = now or datetime.now(UTC)
@@ -97,6 +98,7 @@ class World:
             origin=origin,
             credential=credential,
             hidden_until=moment.timestamp() + hidden_seconds if hidden_seconds else 0.0,
+            is_locked=is_locked,
             first_number=self.first_number,
         )
         try:
@@ -125,7 +127,7 @@ class Scene:
     """One request's view of a world, and its pen.
 
     `now` is the simulated system's clock, UTC. Records under a read lag are absent from every read
-    until their time has come.
+    until their time has come. `is_locked`: another request is at work on what this one locks.
     """
 
     def __init__(
@@ -137,6 +139,7 @@ class Scene:
         origin: Origin,
         credential: str,
         hidden_until: float,
+        is_locked: bool = False,
         first_number: int = 1,
     ) -> None:
         self._world = world
@@ -144,6 +147,7 @@ class Scene:
         self.arrived_at = arrived_at
         self.origin: Origin = origin
         self.credential = credential
+        self.is_locked = is_locked
         self._hidden_until = hidden_until
         self._first_number = first_number
         self._clock = datetime.now(UTC).timestamp()
@@ -177,12 +181,18 @@ class Scene:
         return max(first, self._first_number, highest + 1)
 
     def put(
-        self, collection: str, number: int, body: dict[str, Any], *, parent: int = 0
+        self,
+        collection: str,
+        number: int,
+        body: dict[str, Any],
+        *,
+        parent: int = 0,
+        at_once: bool = False,
     ) -> dict[str, Any]:
-        """Write a record, in place of the one of the same number if there is one."""
-        row = Row(
-            self._world.vendor, collection, number, parent, self._hidden_until, copy.deepcopy(body)
-        )
+        """Write a record, in place of the one of the same number if there is one. `at_once`: no read
+        lag hides it, because the system itself goes by it (an idempotency key)."""
+        hidden_until = 0.0 if at_once else self._hidden_until
+        row = Row(self._world.vendor, collection, number, parent, hidden_until, copy.deepcopy(body))
         self._world.collection(collection).put(row)
         self.written.append(row)
         return row.body
