@@ -98,9 +98,14 @@ class Resolved:
     mapped_kinds: tuple[str, ...] = ()
 
     def without(self, names: Collection[str]) -> "Resolved":
-        """The same, but for the records that these fields of a body (`unit_id` …) named."""
-        gone = [name for name in names if name.endswith("_id")]
-        return replace(self, **dict.fromkeys(n.removesuffix("_id") for n in gone)) if gone else self
+        """The same, but for a unit or employee that is among these fields of a body."""
+        if "unit_id" not in names and "employee_id" not in names:
+            return self
+        return replace(
+            self,
+            unit=None if "unit_id" in names else self.unit,
+            employee=None if "employee_id" in names else self.employee,
+        )
 
     def by_field(self, name: str) -> KnownResident | KnownReference | None:
         """The record that a body's field (`unit_id` …) named."""

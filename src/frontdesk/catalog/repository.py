@@ -160,9 +160,7 @@ async def one(
     )
 
 
-async def resolve(
-    connection: Connection, questions: Sequence[Question]
-) -> list[Record | None]:
+async def resolve(connection: Connection, questions: Sequence[Question]) -> list[Record | None]:
     """For each question (account, integration, resident, unit, employee, type, sub type, result; a
     kind; whether a note's type will do) the records with these ids as far as they are this
     integration's; None where the integration is not the account's."""

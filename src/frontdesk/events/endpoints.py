@@ -5,7 +5,7 @@ the product's hot path; documented in the same OpenAPI as everything else.
 id there.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -34,7 +34,8 @@ from frontdesk.writes.parameters import Parameters
 PATH = "/v1/events/residents"
 SCOPE = "events:write"
 
-_QUERY = ("ignore_unknown_fields", "dry_run", "wait")
+_UPDATE_QUERY = ("ignore_unknown_fields", "dry_run", "wait")
+_CREATE_QUERY = (*_UPDATE_QUERY, "kind_fallback")
 _AS_IS = Options()
 _REPLAYED = {"Idempotent-Replayed": "true"}
 
@@ -131,7 +132,7 @@ async def _create(request: Request, vendor: str | None) -> Response:
     if vendor is not None:
         service.refuse_unsupported(vendor, "create")
     _, body = await read_json_body(request)
-    reply = await service.create(account_id, body, _options(request, body), vendor)
+    reply = await service.create(account_id, body, _options(request, body, _CREATE_QUERY), vendor)
     return _answer(reply)
 
 
@@ -142,26 +143,34 @@ async def _update(request: Request, vendor: str | None) -> Response:
         service.refuse_unsupported(vendor, "update")
     _, body = await read_json_body(request)
     event_id = parse_id(request.path_params["event_id"])
-    reply = await service.update(account_id, event_id, body, _options(request, body), vendor)
+    options = _options(request, body, _UPDATE_QUERY)
+    reply = await service.update(account_id, event_id, body, options, vendor)
     return _answer(reply)
 
 
-def _options(request: Request, body: Any) -> Options:
+def _options(request: Request, body: Any, known: Sequence[str]) -> Options:
     headers = request.headers.getlist("idempotency-key")
     if not headers and not request.scope["query_string"]:
         return _AS_IS
     query = request.query_params
-    parameters = Parameters(query, _QUERY)
+    parameters = Parameters(query, known)
     dry_run = parameters.flag("dry_run")
     ignore = parameters.flag("ignore_unknown_fields")
     wait = parameters.wait()
+    fallback = parameters.is_given("kind_fallback", "note")
     parameters.check()
     key = None
     # Of a dry run there is nothing to repeat.
     if headers and not dry_run and (text := read_key(headers)) is not None:
         path: str = request.scope["path"]
         key = Key(text, fingerprint(request.method, path, body, query.multi_items()))
-    return Options(ignore, dry_run, None if dry_run else wait, key)
+    return Options(
+        ignore_unknown_fields=ignore,
+        dry_run=dry_run,
+        kind_fallback=fallback,
+        wait=None if dry_run else wait,
+        key=key,
+    )
 
 
 def _answer(reply: Reply) -> Response:
