@@ -20,9 +20,11 @@ from frontdesk.events.documents import (
     create_operation,
     update_operation,
 )
+from frontdesk.events.fields import FIELDS
 from frontdesk.events.service import EventsService, Options, Reply
+from frontdesk.events.type_map import EventTypeMapChange, EventTypeMapResult, EventTypeMapShape
 from frontdesk.http.answers import json_answer
-from frontdesk.http.body import read_json_body
+from frontdesk.http.body import read_json_body, read_model
 from frontdesk.http.caller import Caller, caller, caller_of, caller_with
 from frontdesk.http.openapi import DocumentedRoute, one_of, operation
 from frontdesk.ids import parse_id
@@ -222,3 +224,44 @@ async def integration_capabilities(
         caller.account_id, parse_id(integration_id)
     )
     return json_answer({"meta": {}, "results": found})
+
+
+@router.get(
+    "/admin/integrations/{integration_id}/event-type-map",
+    summary="Which event type each kind stands for",
+    **operation("getEventTypeMap", one_of(EventTypeMapShape), Code.NOT_FOUND, Code.INVALID_REQUEST),
+)
+async def event_type_map(
+    request: Request,
+    integration_id: str,
+    caller: Annotated[Caller, Depends(caller_with("admin:read"))],
+) -> Response:
+    Parameters(request.query_params, ()).check()
+    found = await _service(request).type_map.read(caller.account_id, parse_id(integration_id))
+    return json_answer({"meta": {}, "results": found})
+
+
+@router.put(
+    "/admin/integrations/{integration_id}/event-type-map",
+    summary="Choose which event type a kind stands for; what is absent stays",
+    **operation(
+        "updateEventTypeMap",
+        EventTypeMapResult,
+        Code.NOT_FOUND,
+        Code.CONFLICT,
+        Code.UNKNOWN_REFERENCE,
+        body=EventTypeMapChange,
+        body_example={"visit": FIELDS["event_type_id"].example, "text": None},
+    ),
+)
+async def change_event_type_map(
+    request: Request,
+    integration_id: str,
+    caller: Annotated[Caller, Depends(caller_with("admin:write"))],
+) -> Response:
+    Parameters(request.query_params, ()).check()
+    body = await read_model(request, EventTypeMapChange)
+    found = await _service(request).type_map.change(
+        caller.account_id, parse_id(integration_id), body
+    )
+    return json_answer({"result": found})

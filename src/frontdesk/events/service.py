@@ -19,6 +19,7 @@ from frontdesk.events.kinds import MOVED_REFERENCES, takes_types
 from frontdesk.events.references import NOT_SYNCED_YET, wanted_ids
 from frontdesk.events.rules import Checked, OperationName, Terms, check, intent_of, plannable
 from frontdesk.events.schemas import ReadBody, read_changed_event, read_new_event
+from frontdesk.events.type_map import EventTypeMap
 from frontdesk.ids import new_id, parse_id
 from frontdesk.integrations.service import Integration, IntegrationService
 from frontdesk.vendors.contract import Access, Connector, Plan, Refused, Vendor
@@ -85,6 +86,7 @@ class EventsService:
         intake: Intake,
     ) -> None:
         self.capabilities = Capabilities(database, integrations)
+        self.type_map = EventTypeMap(database, integrations)
         self._integrations = integrations
         self._catalog = catalog
         self._writes = writes
