@@ -104,16 +104,17 @@ def _choose_type(
 ) -> bool:
     """Whether the event is of this kind at the PMS (or refused, so that it does not matter)."""
     name, operation = terms.declaration.name, terms.taken
-    type_id = resolved.kind_type_id
+    typed = takes_types(operation)
+    type_id = resolved.kind_type_id if typed else None
     held = type_id is not None or (kind == EventClass.NOTE and _needs_no_type(operation))
     if not held:
-        type_id = resolved.note_type_id
+        type_id = resolved.note_type_id if typed else None
         if not moving or (type_id is None and not _needs_no_type(operation)):
             checked.refuse(_not_held(terms, resolved, kind))
             return True
         words = f"{name} holds no {kind} here: a note that states it is written instead."
         checked.warnings.append(Notice("kind", "kind_fallback", words))
-    if takes_types(operation):
+    if typed:
         _agree(checked, resolved, kind, type_id)
     return held
 
