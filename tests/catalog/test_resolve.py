@@ -192,12 +192,12 @@ async def test_a_note_stands_in_only_where_that_is_asked_for_and_the_kind_has_no
     integration = await typed(database, ("8", "Notes", NOTE, R), ("9", "Tour", VISIT, R))
     service = CatalogService(database)
 
-    async def resolve(kind: str, wanted: UUID | None = None, **more: bool) -> Resolved:
-        ids = {} if wanted is None else {"event_type_id": wanted}
+    async def resolve(kind: str, *wanted: UUID | None, **more: bool) -> Resolved:
+        ids = {"event_type_id": type_id for type_id in wanted}
         return await service.resolve(integration.account_id, integration.id, ids, kind=kind, **more)
 
     plain = await resolve("task")
-    assert plain.event_type is plain.kind_type_id is plain.note_type_id is None
+    assert (plain.event_type, plain.kind_type_id, plain.note_type_id) == (None, None, None)
     assert plain.mapped_kinds == ("note", "visit")
     instead = await resolve("task", or_note=True)
     assert instead.event_type is not None
@@ -210,6 +210,7 @@ async def test_a_note_stands_in_only_where_that_is_asked_for_and_the_kind_has_no
     both = await resolve("note", held.event_type.id)
     assert both.event_type == held.event_type
     assert both.kind_type_id == instead.note_type_id
+    assert (await resolve("note", None)).event_type is None
 
 
 async def test_a_kind_finds_no_type_of_another_integration_or_account(database: Database) -> None:
@@ -223,5 +224,6 @@ async def test_a_kind_finds_no_type_of_another_integration_or_account(database: 
         resolved = await CatalogService(database).resolve(
             account_id, integration_id, {}, kind="note", or_note=True
         )
-        assert resolved.event_type is resolved.kind_type_id is resolved.note_type_id is None
+        found = (resolved.event_type, resolved.kind_type_id, resolved.note_type_id)
+        assert found == (None, None, None)
         assert resolved.mapped_kinds == ()
