@@ -193,7 +193,7 @@ async def test_a_note_stands_in_only_where_that_is_asked_for_and_the_kind_has_no
     service = CatalogService(database)
 
     async def resolve(kind: str, *wanted: UUID | None, **more: bool) -> Resolved:
-        ids = {"event_type_id": type_id for type_id in wanted}
+        ids = dict.fromkeys(("event_type_id",), wanted[0]) if wanted else {}
         return await service.resolve(integration.account_id, integration.id, ids, kind=kind, **more)
 
     plain = await resolve("task")
