@@ -12,7 +12,7 @@ from frontdesk.events.fields import EVENT_FIELDS
 from frontdesk.vendors.contract import Vendor
 from frontdesk.vendors.declaration import EventClass, Model
 from tests.events.conftest import MakeWorld
-from tests.events.world import EMAIL, POST, SUPPORTING, changing, takes, typed
+from tests.events.world import EMAIL, POST, SUPPORTING, changing, classes_of, takes, typed
 from tests.integrations.world import refused
 
 FIELDS = [item.name for item in EVENT_FIELDS]
@@ -69,8 +69,9 @@ async def test_every_declared_field_is_accepted_and_every_other_refused_by_name(
     world = await make_world(vendor)
     operation = vendor.declaration.create
     assert operation is not None
-    for event_class in set(vendor.declaration.classes.values()) or {EventClass.NOTE}:
-        x_id = next((x for x, c in vendor.declaration.classes.items() if c is event_class), None)
+    classes = classes_of(vendor.declaration)
+    for event_class in set(classes.values()) or {EventClass.NOTE}:
+        x_id = next((x for x, c in classes.items() if c is event_class), None)
         refused_here = {
             name
             for rule in operation.rules

@@ -17,7 +17,7 @@ from frontdesk.vendors.declaration import EVENT_KINDS, EventClass
 from tests.events.conftest import MakeWorld
 from tests.events.test_accept import post, row_of, written_event
 from tests.events.world import POST, SUPPORTING, World, changing, typed, with_
-from tests.integrations.world import refused
+from tests.integrations.world import PATH, refused
 
 FALLBACK = {"kind_fallback": "note"}
 CALL: dict[str, Any] = {
@@ -46,9 +46,10 @@ async def test_a_note_by_kind_is_the_same_write_as_one_by_type(
     vendor: Vendor, client: aiohttp.ClientSession, database: Database, make_world: MakeWorld
 ) -> None:
     world = await make_world(vendor)
-    body = world.body()
-    by_kind = {**body, "kind": "note"}
-    by_kind.pop("event_type_id", None)
+    async with client.get(f"{PATH}/{world.integration_id}/event-type-map") as answer:
+        kinds = {entry["kind"]: entry for entry in (await answer.json())["results"]["kinds"]}
+    body = world.body(event_type_id=kinds["note"]["event_type_id"])
+    by_kind = {**body, "kind": "note", "event_type_id": None}
     one, other = await post(client, body), await post(client, by_kind)
     assert other["data"] == one["data"] | {"kind": "note"}
     assert other["warnings"] == one["warnings"]
