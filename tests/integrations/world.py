@@ -18,8 +18,19 @@ def a_vendor() -> Vendor:
 
 
 def credentials_of(vendor: Vendor) -> dict[str, str]:
-    """Credentials with every key that the vendor declares."""
-    return {key.name: f"{SESAME}-{key.name}" for key in vendor.declaration.credentials}
+    """Credentials with every key that the vendor declares; an address among them is the vendor's
+    usual one. Of keys that hold further ones, none is given."""
+    declaration = vendor.declaration
+    return {
+        key.name: declaration.base_url if key.is_url else f"{SESAME}-{key.name}"
+        for key in declaration.credentials
+        if not key.inner
+    }
+
+
+def base_url_of(vendor: Vendor) -> str:
+    """Where a vendor with these credentials is called."""
+    return vendor.declaration.base_url.format(**credentials_of(vendor))
 
 
 def body_of(vendor: Vendor | None = None, **changes: Any) -> dict[str, Any]:
