@@ -4,10 +4,12 @@ from uuid import UUID
 
 import pytest
 
+from frontdesk.catalog.known import Resolved
 from frontdesk.catalog.service import CatalogService
 from frontdesk.database.pool import Database
 from frontdesk.ids import new_id
-from frontdesk.vendors.declaration import EventClass
+from frontdesk.vendors.contract import Record
+from frontdesk.vendors.declaration import EventClass, Model
 from tests.catalog.world import (
     PaperIntegration,
     a_property,
@@ -133,3 +135,95 @@ async def test_fields_that_were_not_given_cost_nothing(
     )
     assert resolved.resident is not None
     assert resolved.unit is resolved.employee is resolved.event_type is None
+
+
+async def typed(
+    database: Database, *types: tuple[str, str, EventClass, list[str]]
+) -> PaperIntegration:
+    """An integration with these event types: PMS id, name, class, what they apply to."""
+    integration = await an_integration(database)
+    for x_id, name, event_class, models in types:
+        fields = {"name": name, "models": models}
+        await store(
+            database,
+            integration,
+            Record(Model.EVENT_TYPES, x_id, fields, event_class=event_class),
+        )
+    return integration
+
+
+NOTE, CALL, VISIT = EventClass.NOTE, EventClass.CALL_IN, EventClass.VISIT
+R = ["residents"]
+
+
+@pytest.mark.parametrize(
+    ("types", "kind", "x_id"),
+    [
+        ([("100", "File", NOTE, R), ("59", "Late", NOTE, R), ("8", "Talk", NOTE, R)], "note", "8"),
+        ([("8", "File", NOTE, R), ("59", "  NOTES!", NOTE, R)], "note", "59"),
+        ([("8", "File", NOTE, R), ("59", "Unit notes", NOTE, R)], "note", "8"),
+        ([("9", "Incoming", CALL, R), ("10", "Call (in)", CALL, R)], "call_in", "10"),
+        ([("b", "", NOTE, R), ("a", "", NOTE, R), ("B", "", NOTE, R)], "note", "B"),
+        ([("1", "Tour", VISIT, ["leads"]), ("2", "Tour", VISIT, [])], "visit", "2"),
+        ([("1", "Tour", VISIT, ["leads"])], "visit", None),
+        ([("1", "Task", EventClass.OTHER, R)], "task", None),
+        ([], "note", None),
+    ],
+)
+async def test_a_kind_is_the_type_called_like_it_or_the_one_with_the_lowest_id(
+    database: Database,
+    types: list[tuple[str, str, EventClass, list[str]]],
+    kind: str,
+    x_id: str | None,
+) -> None:
+    integration = await typed(database, *types)
+    resolved = await CatalogService(database).resolve(
+        integration.account_id, integration.id, {}, kind=kind
+    )
+    chosen = resolved.event_type
+    assert (None if chosen is None else chosen.reference.x_id) == x_id
+    assert resolved.kind_type_id == (None if chosen is None else chosen.id)
+    assert resolved.note_type_id is None
+
+
+async def test_a_note_stands_in_only_where_that_is_asked_for_and_the_kind_has_no_type(
+    database: Database,
+) -> None:
+    integration = await typed(database, ("8", "Notes", NOTE, R), ("9", "Tour", VISIT, R))
+    service = CatalogService(database)
+
+    async def resolve(kind: str, *wanted: UUID | None, **more: bool) -> Resolved:
+        ids = dict.fromkeys(("event_type_id",), wanted[0]) if wanted else {}
+        return await service.resolve(integration.account_id, integration.id, ids, kind=kind, **more)
+
+    plain = await resolve("task")
+    assert (plain.event_type, plain.kind_type_id, plain.note_type_id) == (None, None, None)
+    assert plain.mapped_kinds == ("note", "visit")
+    instead = await resolve("task", or_note=True)
+    assert instead.event_type is not None
+    assert (instead.kind_type_id, instead.note_type_id) == (None, instead.event_type.id)
+    held = await resolve("visit", or_note=True)
+    assert held.event_type is not None
+    assert (held.kind_type_id, held.note_type_id) == (held.event_type.id, None)
+    assert held.mapped_kinds == ()
+    # A type that is named comes first; what the kind stands for is told beside it.
+    both = await resolve("note", held.event_type.id)
+    assert both.event_type == held.event_type
+    assert both.kind_type_id == instead.note_type_id
+    assert (await resolve("note", None)).event_type is None
+
+
+async def test_a_kind_finds_no_type_of_another_integration_or_account(database: Database) -> None:
+    integration = await typed(database, ("8", "Notes", NOTE, R))
+    sibling = await an_integration(database, integration.account_id)
+    stranger = await an_integration(database)
+    for account_id, integration_id in (
+        (integration.account_id, sibling.id),
+        (stranger.account_id, integration.id),
+    ):
+        resolved = await CatalogService(database).resolve(
+            account_id, integration_id, {}, kind="note", or_note=True
+        )
+        found = (resolved.event_type, resolved.kind_type_id, resolved.note_type_id)
+        assert found == (None, None, None)
+        assert resolved.mapped_kinds == ()

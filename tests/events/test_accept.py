@@ -12,7 +12,7 @@ from frontdesk.events.fields import EVENT_FIELDS
 from frontdesk.vendors.contract import Vendor
 from frontdesk.vendors.declaration import EventClass, Model
 from tests.events.conftest import MakeWorld
-from tests.events.world import EMAIL, POST, SUPPORTING, changing, takes, typed
+from tests.events.world import EMAIL, POST, SUPPORTING, changing, classes_of, takes, typed
 from tests.integrations.world import refused
 
 FIELDS = [item.name for item in EVENT_FIELDS]
@@ -45,7 +45,7 @@ async def test_an_accepted_event_is_one_row_and_its_answer_has_every_field(
     assert set(shown) == {"job_id", "data", "meta", "result", "warnings"}
     assert shown["meta"] == {"job_id": shown["job_id"]}
     assert shown["result"] == shown["data"]
-    assert list(shown["data"]) == [*FIELDS, "external_reference"]
+    assert list(shown["data"]) == [*FIELDS, "external_reference", "kind"]
     default = {"event_type": "Note"} if takes(vendor.declaration.create, "event_type") else {}
     given = {name: value for name, value in shown["data"].items() if value is not None}
     assert given == {**body, **default}
@@ -69,8 +69,9 @@ async def test_every_declared_field_is_accepted_and_every_other_refused_by_name(
     world = await make_world(vendor)
     operation = vendor.declaration.create
     assert operation is not None
-    for event_class in set(vendor.declaration.classes.values()) or {EventClass.NOTE}:
-        x_id = next((x for x, c in vendor.declaration.classes.items() if c is event_class), None)
+    classes = classes_of(vendor.declaration)
+    for event_class in set(classes.values()) or {EventClass.NOTE}:
+        x_id = next((x for x, c in classes.items() if c is event_class), None)
         refused_here = {
             name
             for rule in operation.rules
@@ -116,7 +117,7 @@ async def test_a_key_of_no_pms_is_refused_even_when_unknown_fields_are_ignored(
     client: aiohttp.ClientSession, make_world: MakeWorld
 ) -> None:
     world = await make_world(SUPPORTING[0])
-    for key in ("nonsense", "send_at", "expires_at", "callback_url", "kind"):
+    for key in ("nonsense", "send_at", "expires_at", "callback_url"):
         body = world.body() | {key: "2030-01-01T00:00:00Z"}
         async with client.post(POST, json=body, params={"ignore_unknown_fields": "true"}) as answer:
             assert await refused(answer, 400, "invalid_request") == {key: "unknown_field"}

@@ -18,6 +18,8 @@ from tests.events.conftest import MakeWorld
 from tests.events.world import POST, SUPPORTING, typed, wrong_value
 from tests.integrations.world import PATH, refused
 
+GIVEN = {"not": {"type": "null"}}
+
 
 async def test_every_vendor_is_listed_in_the_documented_shape(
     client: aiohttp.ClientSession,
@@ -53,6 +55,12 @@ async def test_an_integrations_schema_holds_its_own_type_ids_in_its_conditions(
         (world.body(event_name="x"), False),
         (world.body(time_from="09:00"), False),
         (world.body(time_from="09:00", appointment_datetime="2026-03-05T09:00:00Z"), True),
+        (call | {"event_type_id": None}, False),
+        (call | {"event_type_id": None, "kind": "call_in"}, True),
+        (call | {"event_type_id": None, "kind": "call_in", "call_status": None}, False),
+        (call | {"event_type_id": None, "kind": "note"}, False),
+        (world.body(event_type_id=None, kind="note"), True),
+        (world.body(event_type_id=None, kind="nonsense"), False),
     ]
     for body, valid in cases:
         assert Draft202012Validator(schema).is_valid(body) is valid, body
@@ -61,6 +69,7 @@ async def test_an_integrations_schema_holds_its_own_type_ids_in_its_conditions(
     shown = {kind["id"] for kind in results["event_types"]}
     assert world.type_of(EventClass.NOTE) in shown
     assert world.id(Model.EVENT_TYPES, "elsewhere") not in shown
+    assert set(results["kinds"]) == set(world.declaration.classes.values()) - {EventClass.OTHER}
 
 
 async def test_an_integration_of_another_account_is_not_there(
@@ -82,11 +91,17 @@ def test_the_schema_has_exactly_the_declared_fields(vendor: Vendor) -> None:
         if operation is None:
             assert not capabilities_of(declaration)["operations"][name]["supported"]
             continue
-        own = {"external_reference"} | ({"integration_id"} if name == "create" else set())
+        own = {"external_reference"} | ({"integration_id", "kind"} if name == "create" else set())
         schema = event_schema(declaration, name)
         assert set(schema["properties"]) == set(operation.fields) | own
         required = {field for field, taken in operation.fields.items() if taken.required}
-        assert set(schema.get("required", ())) == required | (own - {"external_reference"})
+        # Of an event type, a kind takes the place.
+        expected = required - {"event_type_id"} | (own - {"external_reference", "kind"})
+        assert set(schema.get("required", ())) == expected
+        if "event_type_id" in required:
+            assert {"required": ["kind"], "properties": {"kind": GIVEN}} in schema["allOf"][-1][
+                "anyOf"
+            ]
 
 
 def test_a_condition_on_types_that_are_not_known_holds_for_nothing() -> None:
@@ -117,5 +132,8 @@ def test_a_document_tells_rules_about_types_in_words_and_others_as_conditions() 
         assert (rule.message in schema["description"]) is told
     body = dict.fromkeys(schema["required"], "x") | {"event_datetime": "2026-03-02T16:30:00Z"}
     validator = Draft202012Validator(schema)
+    assert not validator.is_valid(body), "neither a type nor a kind"
+    assert validator.is_valid(body | {"event_type_id": "x"})
+    body["kind"] = "note"
     assert validator.is_valid(body | {"call_status": "ANSWER"})
     assert not validator.is_valid(body | {"time_from": "09:00"})

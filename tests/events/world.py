@@ -4,6 +4,7 @@ No vendor is named: what a body needs is read from the declaration, as a caller 
 capabilities.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -45,6 +46,14 @@ def changing() -> Vendor:
     return with_(lambda declaration: declaration.update is not None)
 
 
+def classes_of(declaration: Declaration) -> Mapping[str, EventClass]:
+    """The PMS ids of event types and their classes: the vendor's own, or one of each class where
+    every customer of the vendor makes his own types."""
+    if declaration.classes or not takes(declaration.create, "event_type_id"):
+        return declaration.classes
+    return {str(number): event_class for number, event_class in enumerate(EventClass, 61)}
+
+
 @dataclass(frozen=True)
 class World:
     """An integration and the ids of its records, by `model:x_id`."""
@@ -67,7 +76,7 @@ class World:
 
     def type_of(self, event_class: EventClass) -> str:
         """An event type of this class."""
-        x_id = next(x for x, c in self.declaration.classes.items() if c is event_class)
+        x_id = next(x for x, c in classes_of(self.declaration).items() if c is event_class)
         return self.id(Model.EVENT_TYPES, x_id)
 
     def body(self, event_class: EventClass = EventClass.NOTE, **changes: Any) -> dict[str, Any]:
@@ -78,7 +87,7 @@ class World:
         values = self.values(event_class)
         needed = {name for name, taken in operation.fields.items() if taken.required}
         if "event_type_id" in needed:
-            x_id = next(x for x, c in self.declaration.classes.items() if c is event_class)
+            x_id = next(x for x, c in classes_of(self.declaration).items() if c is event_class)
             for rule in operation.rules:
                 if rule.applies(event_class, x_id, frozenset()):
                     needed |= set(rule.require)
@@ -97,7 +106,7 @@ class World:
             "employee_id": self.ids.get(f"{Model.EMPLOYEES}:21"),
             "email_to": EMAIL.lower(),
         }
-        if self.declaration.classes:
+        if classes_of(self.declaration):
             kind = self.type_of(event_class)
             values |= {
                 "event_type_id": kind,
@@ -148,7 +157,7 @@ async def build(
 def _records(declaration: Declaration) -> dict[Model, list[Record]]:
     lease = Lease("31", "current", "1", "11", "51")
     other = Lease("32", "current", "1", "12", "52")
-    types = [*declaration.classes, "elsewhere"]
+    types = {**classes_of(declaration), "elsewhere": EventClass.OTHER}
     return {
         Model.PROPERTIES: [
             Record(
@@ -178,8 +187,9 @@ def _records(declaration: Declaration) -> dict[Model, list[Record]]:
                     "name": f"Type {x_id}",
                     "models": ["leads" if x_id == "elsewhere" else "residents"],
                 },
+                event_class=event_class,
             )
-            for x_id in types
+            for x_id, event_class in types.items()
         ],
         Model.EVENT_SUB_TYPES: [
             Record(Model.EVENT_SUB_TYPES, "any", {"name": "Any"}),

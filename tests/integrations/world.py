@@ -35,6 +35,11 @@ def _given(keys: Sequence[CredentialKey], address: str) -> dict[str, Any]:
     }
 
 
+def base_url_of(vendor: Vendor) -> str:
+    """Where a vendor with these credentials is called."""
+    return vendor.declaration.base_url.format(**credentials_of(vendor))
+
+
 def body_of(vendor: Vendor | None = None, **changes: Any) -> dict[str, Any]:
     """A body that creates an integration."""
     vendor = vendor or a_vendor()

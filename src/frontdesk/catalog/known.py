@@ -4,8 +4,8 @@ Values only. Where a record is not known (never read, or another integration's o
 is None: nothing here tells which of these it was.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -79,7 +79,11 @@ class KnownReference:
 @dataclass(frozen=True, slots=True)
 class Resolved:
     """The answer to one look-up. `properties` holds, by PMS id, the resident's own property and
-    those of his leases. `first_sync_done` is False until a sync of the integration has ended."""
+    those of his leases. `first_sync_done` is False until a sync of the integration has ended.
+
+    Where the look-up named a kind: `kind_type_id` is the event type that it stands for. Without
+    one, `mapped_kinds` are the kinds that stand for some, and `note_type_id` is a note's type if
+    that was asked for."""
 
     first_sync_done: bool
     resident: KnownResident | None = None
@@ -89,6 +93,19 @@ class Resolved:
     event_sub_type: KnownReference | None = None
     event_result: KnownReference | None = None
     properties: Mapping[str, PropertyState] = field(default_factory=dict)
+    kind_type_id: UUID | None = None
+    note_type_id: UUID | None = None
+    mapped_kinds: tuple[str, ...] = ()
+
+    def without(self, names: Collection[str]) -> "Resolved":
+        """The same, but for a unit or employee that is among these fields of a body."""
+        if "unit_id" not in names and "employee_id" not in names:
+            return self
+        return replace(
+            self,
+            unit=None if "unit_id" in names else self.unit,
+            employee=None if "employee_id" in names else self.employee,
+        )
 
     def by_field(self, name: str) -> KnownResident | KnownReference | None:
         """The record that a body's field (`unit_id` …) named."""

@@ -11,6 +11,9 @@ from uuid import UUID
 from frontdesk.catalog.listing import TOTAL_LIMIT, Listing, Ordering, Statement
 from frontdesk.catalog.models import Filter, ModelSpec
 from frontdesk.database.pool import Connection, Record
+from frontdesk.vendors.declaration import EVENT_KINDS
+
+Question = tuple[UUID | str | bool | None, ...]
 
 _SHARED = (
     "id, created_at, updated_at, last_seen, x_id, x_property_id, integration_id, vendor, "
@@ -18,7 +21,8 @@ _SHARED = (
 )
 
 # One row a question whose integration is the account's, whatever else is known of it: each of the
-# joins is a look-up by primary key.
+# joins is a look-up by primary key. A kind is looked up in the map only where one was named; OFFSET 0
+# keeps the planner from writing that look-up out once for each of its uses.
 _RESOLVE = """
 SELECT q.place, i.last_completed_sync IS NOT NULL AS first_sync_done,
     r.id AS resident_id, r.x_id AS resident_x_id, r.x_property_id AS resident_x_property_id,
@@ -42,6 +46,10 @@ SELECT q.place, i.last_completed_sync IS NOT NULL AS first_sync_done,
     o.id AS result_id, o.x_id AS result_x_id, o.x_property_id AS result_x_property_id,
     o.property_id AS result_property_id, o.data->>'name' AS result_name, o.extra AS result_extra,
     o.last_seen AS result_last_seen, o.event_type_ids AS result_event_type_ids,
+    k.kind_type_id, k.note_type_id,
+    CASE WHEN q.kind IS NOT NULL AND k.kind_type_id IS NULL THEN ARRAY(
+        SELECT kind FROM unnest($11::text[]) AS kind WHERE event_type_of_kind(i.id, kind) IS NOT NULL)
+    END AS mapped_kinds,
     (SELECT jsonb_agg(jsonb_build_array(
             p.id, p.x_id, coalesce(c.enabled, true), coalesce(c.timezone, p.data->>'timezone')))
         FROM properties AS p
@@ -52,13 +60,20 @@ SELECT q.place, i.last_completed_sync IS NOT NULL AS first_sync_done,
             UNION ALL SELECT lease->>'x_property_id' FROM jsonb_array_elements(r.leases) AS lease))
     ) AS properties
 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[],
-    $8::uuid[]) WITH ORDINALITY AS q(account_id, integration_id, resident_id, unit_id, employee_id,
-    type_id, sub_type_id, result_id, place)
+    $8::uuid[], $9::text[], $10::boolean[]) WITH ORDINALITY AS q(account_id, integration_id,
+    resident_id, unit_id, employee_id, type_id, sub_type_id, result_id, kind, or_note, place)
 JOIN integrations AS i ON i.id = q.integration_id AND i.account_id = q.account_id
+LEFT JOIN LATERAL (
+    SELECT m.kind_type_id, CASE WHEN q.or_note AND m.kind_type_id IS NULL
+        THEN event_type_of_kind(i.id, 'note') END AS note_type_id
+    FROM (SELECT CASE WHEN q.kind IS NOT NULL
+        THEN event_type_of_kind(i.id, q.kind) END AS kind_type_id OFFSET 0) AS m
+    OFFSET 0) AS k ON true
 LEFT JOIN residents AS r ON r.id = q.resident_id AND r.integration_id = i.id
 LEFT JOIN units AS u ON u.id = q.unit_id AND u.integration_id = i.id
 LEFT JOIN employees AS e ON e.id = q.employee_id AND e.integration_id = i.id
-LEFT JOIN event_types AS t ON t.id = q.type_id AND t.integration_id = i.id
+LEFT JOIN event_types AS t ON t.integration_id = i.id
+    AND t.id = coalesce(q.type_id, k.kind_type_id, k.note_type_id)
 LEFT JOIN event_sub_types AS s ON s.id = q.sub_type_id AND s.integration_id = i.id
 LEFT JOIN event_results AS o ON o.id = q.result_id AND o.integration_id = i.id
 """
@@ -145,13 +160,13 @@ async def one(
     )
 
 
-async def resolve(
-    connection: Connection, questions: Sequence[tuple[UUID | None, ...]]
-) -> list[Record | None]:
-    """For each question (account, integration, resident, unit, employee, type, sub type, result) the
-    records with these ids as far as they are this integration's; None where the integration is not
-    the account's."""
-    rows = await connection.fetch(_RESOLVE, *(list(ids) for ids in zip(*questions, strict=True)))
+async def resolve(connection: Connection, questions: Sequence[Question]) -> list[Record | None]:
+    """For each question (account, integration, resident, unit, employee, type, sub type, result; a
+    kind; whether a note's type will do) the records with these ids as far as they are this
+    integration's; None where the integration is not the account's."""
+    rows = await connection.fetch(
+        _RESOLVE, *(list(part) for part in zip(*questions, strict=True)), list(EVENT_KINDS)
+    )
     by_place = {row["place"]: row for row in rows}
     return [by_place.get(place) for place in range(1, len(questions) + 1)]
 

@@ -115,6 +115,9 @@ def resolved_of(row: Record) -> Resolved:
         event_sub_type=_reference(row, "sub_type"),
         event_result=_reference(row, "result"),
         properties=properties,
+        kind_type_id=row["kind_type_id"],
+        note_type_id=row["note_type_id"],
+        mapped_kinds=tuple(row["mapped_kinds"] or ()),
     )
 
 

@@ -37,6 +37,9 @@ FRESH_SECONDS = 60.0
 WAIT_SECONDS = 3.0
 """How long a list of a resident's events waits for the PMS before it answers from the cache."""
 
+_NO_ID = UUID(int=0)
+"""The id of no record."""
+
 _LOOK_SECONDS = 0.05
 _WAITERS = 50
 _REFERENCES = (
@@ -55,19 +58,31 @@ class CatalogService:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._waiters = 0
-        self._resolving: Gathered[tuple[UUID | None, ...], Record | None] = Gathered(
+        self._resolving: Gathered[repository.Question, Record | None] = Gathered(
             lambda questions: repository.resolve(database, questions)
         )
 
     # --- for events and writes ------------------------------------------------------------------
 
     async def resolve(
-        self, account_id: UUID, integration_id: UUID, wanted: Mapping[str, UUID | None]
+        self,
+        account_id: UUID,
+        integration_id: UUID,
+        wanted: Mapping[str, UUID | None],
+        *,
+        kind: str | None = None,
+        or_note: bool = False,
     ) -> Resolved:
         """The records that an event's fields (`resident_id` …) name, in one round trip. What is
-        not this integration's, or the integration not the account's, is simply not there."""
+        not this integration's, or the integration not the account's, is simply not there.
+
+        `kind`: also the event type that it stands for, which is the answer's `event_type` unless
+        the fields name one. `or_note`: where it stands for none, the type of a note will do."""
+        if kind is not None and wanted.get("event_type_id", _NO_ID) is None:
+            # An id that no record can have names no type: the kind's must not take its place.
+            wanted = {**wanted, "event_type_id": _NO_ID}
         ids = (wanted.get(name) for name in _REFERENCES)
-        row = await self._resolving.get((account_id, integration_id, *ids))
+        row = await self._resolving.get((account_id, integration_id, *ids, kind, or_note))
         return Resolved(first_sync_done=False) if row is None else resolved_of(row)
 
     async def event(self, account_id: UUID, event_id: UUID) -> KnownEvent | None:

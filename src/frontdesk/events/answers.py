@@ -1,7 +1,8 @@
 """What an accepted event becomes: the caller's answer, and the record that the cache will hold.
 
-Pure. The answer repeats the input as it was sent; the record has the shape of an event that was
-read from the PMS, with every written field beside it.
+Pure. The answer repeats the input that counts, as it was sent: beside a `kind` stands the
+`event_type_id` that it became, and of what the fallback moved, `notes` is the one place. The record
+has the shape of an event that was read from the PMS, with every written field beside it.
 """
 
 from collections.abc import Sequence
@@ -15,10 +16,11 @@ from frontdesk.events.fields import EVENT_FIELDS
 from frontdesk.events.schemas import read_moment
 from frontdesk.vendors.contract import Notice
 
-_ANSWERED = (*(item.name for item in EVENT_FIELDS), "external_reference")
+_ANSWERED = (*(item.name for item in EVENT_FIELDS), "external_reference", "kind")
 _EMPTY: dict[str, Any] = dict.fromkeys(_ANSWERED)
 _TIMES = ("event_datetime", "appointment_datetime")
-_NOT_ON_THE_RECORD = frozenset({"integration_id", "resident_id"})
+# Of what kind an event is, its type says; `kind` is how its caller chose that.
+_NOT_ON_THE_RECORD = frozenset({"integration_id", "resident_id", "kind"})
 
 
 def answer_of(

@@ -12,6 +12,8 @@ from frontdesk.database.pool import Database
 from frontdesk.errors import not_found
 from frontdesk.events import repository
 from frontdesk.events.json_schema import KnownType, event_schema
+from frontdesk.events.kinds import held_kinds
+from frontdesk.events.type_map import mapped_kinds
 from frontdesk.integrations.service import IntegrationService
 from frontdesk.vendors.declaration import Declaration, EventClass, Operation, RecordId, TimeRule
 from frontdesk.vendors.registry import vendors
@@ -53,24 +55,39 @@ class Capabilities:
         vendor = None if found is None else vendors().get(found.vendor)
         if found is None or vendor is None:
             raise not_found("integration")
+        kinds = await repository.event_type_map(self.database, found.id)
+        by_type: dict[str, list[str]] = {}
+        for row in kinds:
+            by_type.setdefault(str(row["id"]), []).append(row["kind"])
         rows = await repository.event_types(self.database, found.id)
         # What applies to leads only is no type of a resident's event.
         types = [
-            KnownType(str(row["id"]), row["x_id"], row["name"], EventClass(row["class"]))
+            KnownType(
+                str(row["id"]),
+                row["x_id"],
+                row["name"],
+                EventClass(row["class"]),
+                tuple(by_type.get(str(row["id"]), ())),
+            )
             for row in rows
             if not row["models"] or "residents" in row["models"]
         ]
-        answer = capabilities_of(vendor.declaration, types)
+        answer = capabilities_of(vendor.declaration, types, mapped_kinds(vendor, kinds))
         answer["integration_id"] = str(found.id)
         answer["allow_email_send"] = found.allow_email_send
         return answer
 
 
 def capabilities_of(
-    declaration: Declaration, types: Sequence[KnownType] | None = None
+    declaration: Declaration,
+    types: Sequence[KnownType] | None = None,
+    kinds: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """One vendor's capabilities. `types`: the event types of the integration they are for."""
+    """One vendor's capabilities. `types`, `kinds`: the event types and the kinds held of the
+    integration they are for; without one, of event types that are the same everywhere."""
     read_back = declaration.read_back
+    if kinds is None:
+        kinds = held_kinds(declaration.create, declaration.classes.values())
     return {
         "vendor": declaration.vendor,
         "name": declaration.name,
@@ -79,6 +96,7 @@ def capabilities_of(
             for name in ("create", "update")
         },
         "event_types": _types(declaration, types),
+        "kinds": list(kinds),
         "time": {"rule": declaration.time, "description": _TIMES[declaration.time]},
         "record_id": {
             "returned": True,

@@ -4,10 +4,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from frontdesk.errors import Code
-from frontdesk.events.fields import EVENT_FIELDS, EXTERNAL_REFERENCE_SCHEMA
+from frontdesk.events.fields import EVENT_FIELDS, EXTERNAL_REFERENCE_SCHEMA, KIND_SCHEMA
 from frontdesk.events.json_schema import event_schema, generic_schema
+from frontdesk.events.kinds import takes_types
 from frontdesk.http.openapi import query_parameter, responses, schema_of
-from frontdesk.vendors.declaration import Declaration, EventClass, RecordId, TimeRule
+from frontdesk.vendors.declaration import (
+    EVENT_KINDS,
+    Declaration,
+    EventClass,
+    RecordId,
+    TimeRule,
+)
 from frontdesk.writes.parameters import KEY_PARAMETER, REPLAYED_HEADER, WAIT_PARAMETER
 from frontdesk.writes.schemas import WriteState
 
@@ -27,6 +34,14 @@ _PARAMETERS: tuple[dict[str, Any], ...] = (
     ),
     WAIT_PARAMETER,
     KEY_PARAMETER,
+)
+_FALLBACK = query_parameter(
+    "kind_fallback",
+    "With a `kind` other than `note`: what the PMS has no place for is stated in the first lines of "
+    "the notes (kind, numbers, duration, time, status …), each with a warning. A kind that the PMS "
+    "cannot hold becomes a note; one that it can hold stays what it is. Nothing is cut: a text that "
+    "is too long for the PMS is a 400.",
+    {"type": "string", "enum": ["note"]},
 )
 _WARNING: dict[str, Any] = {
     "type": "object",
@@ -49,6 +64,7 @@ def create_operation(declaration: Declaration | None = None) -> dict[str, Any]:
         example = {
             "integration_id": _example("integration_id"),
             "resident_id": _example("resident_id"),
+            "kind": "note",
             "notes": _example("notes"),
         }
     else:
@@ -58,7 +74,10 @@ def create_operation(declaration: Declaration | None = None) -> dict[str, Any]:
             return _refused(name, title, declaration)
         schema = event_schema(declaration, "create", by_type=False)
         example = {field: _example(field) for field in schema.get("required", ())}
-    return _operation(name, title, schema, example, codes)
+        if takes_types(declaration.create):
+            example["kind"] = "note"
+    found = _operation(name, title, schema, example, codes)
+    return {**found, "parameters": [*found["parameters"], _FALLBACK]}
 
 
 def update_operation(declaration: Declaration | None = None) -> dict[str, Any]:
@@ -127,11 +146,14 @@ def _refused(name: str, title: str, declaration: Declaration) -> dict[str, Any]:
 def _answer_schema() -> dict[str, Any]:
     data: dict[str, Any] = {
         "type": "object",
-        "description": "The accepted input; what was not given is null.",
+        "description": "The accepted input; what was not given is null. Beside `kind` stands the "
+        "`event_type_id` that it became. What `kind_fallback` moved stands in `notes` alone, and the "
+        "fields that it came from are null.",
         "required": [item.name for item in EVENT_FIELDS],
         "properties": {
             **{item.name: _any_value(item.json_schema()) for item in EVENT_FIELDS},
             "external_reference": _any_value(dict(EXTERNAL_REFERENCE_SCHEMA)),
+            "kind": _any_value(dict(KIND_SCHEMA)),
         },
     }
     accepted: dict[str, Any] = {
@@ -197,7 +219,7 @@ _OPERATION: dict[str, Any] = {
         "schema": {
             "type": "object",
             "description": "JSON Schema (2020-12) of the body. Rules about event types are "
-            "`if`/`then` over `event_type_id`; an integration's own ids stand in them.",
+            "`if`/`then` over `event_type_id` and `kind`; an integration's own stand in them.",
         },
         "fields": {
             "type": "object",
@@ -233,6 +255,7 @@ CAPABILITIES_SCHEMA: dict[str, Any] = {
         "name",
         "operations",
         "event_types",
+        "kinds",
         "time",
         "record_id",
         "read_back",
@@ -251,6 +274,13 @@ CAPABILITIES_SCHEMA: dict[str, Any] = {
             "properties": {"create": _OPERATION, "update": _OPERATION},
         },
         "event_types": {"type": "array", "items": _EVENT_TYPE},
+        "kinds": {
+            "type": "array",
+            "items": {"type": "string", "enum": [str(word) for word in EVENT_KINDS]},
+            "description": "The kinds that an event can have; the others are a 400, or with "
+            "`kind_fallback` a note. Outside an integration: by the event types that are the same "
+            "for every customer.",
+        },
         "time": {
             "type": "object",
             "required": ["rule", "description"],

@@ -5,7 +5,7 @@ the product's hot path; documented in the same OpenAPI as everything else.
 id there.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -20,9 +20,11 @@ from frontdesk.events.documents import (
     create_operation,
     update_operation,
 )
+from frontdesk.events.fields import FIELDS
 from frontdesk.events.service import EventsService, Options, Reply
+from frontdesk.events.type_map import EventTypeMapChange, EventTypeMapResult, EventTypeMapShape
 from frontdesk.http.answers import json_answer
-from frontdesk.http.body import read_json_body
+from frontdesk.http.body import read_json_body, read_model
 from frontdesk.http.caller import Caller, caller, caller_of, caller_with
 from frontdesk.http.openapi import DocumentedRoute, one_of, operation
 from frontdesk.ids import parse_id
@@ -34,7 +36,8 @@ from frontdesk.writes.parameters import Parameters
 PATH = "/v1/events/residents"
 SCOPE = "events:write"
 
-_QUERY = ("ignore_unknown_fields", "dry_run", "wait")
+_UPDATE_QUERY = ("ignore_unknown_fields", "dry_run", "wait")
+_CREATE_QUERY = (*_UPDATE_QUERY, "kind_fallback")
 _AS_IS = Options()
 _REPLAYED = {"Idempotent-Replayed": "true"}
 
@@ -131,7 +134,7 @@ async def _create(request: Request, vendor: str | None) -> Response:
     if vendor is not None:
         service.refuse_unsupported(vendor, "create")
     _, body = await read_json_body(request)
-    reply = await service.create(account_id, body, _options(request, body), vendor)
+    reply = await service.create(account_id, body, _options(request, body, _CREATE_QUERY), vendor)
     return _answer(reply)
 
 
@@ -142,26 +145,34 @@ async def _update(request: Request, vendor: str | None) -> Response:
         service.refuse_unsupported(vendor, "update")
     _, body = await read_json_body(request)
     event_id = parse_id(request.path_params["event_id"])
-    reply = await service.update(account_id, event_id, body, _options(request, body), vendor)
+    options = _options(request, body, _UPDATE_QUERY)
+    reply = await service.update(account_id, event_id, body, options, vendor)
     return _answer(reply)
 
 
-def _options(request: Request, body: Any) -> Options:
+def _options(request: Request, body: Any, known: Sequence[str]) -> Options:
     headers = request.headers.getlist("idempotency-key")
     if not headers and not request.scope["query_string"]:
         return _AS_IS
     query = request.query_params
-    parameters = Parameters(query, _QUERY)
+    parameters = Parameters(query, known)
     dry_run = parameters.flag("dry_run")
     ignore = parameters.flag("ignore_unknown_fields")
     wait = parameters.wait()
+    fallback = parameters.is_given("kind_fallback", "note")
     parameters.check()
     key = None
     # Of a dry run there is nothing to repeat.
     if headers and not dry_run and (text := read_key(headers)) is not None:
         path: str = request.scope["path"]
         key = Key(text, fingerprint(request.method, path, body, query.multi_items()))
-    return Options(ignore, dry_run, None if dry_run else wait, key)
+    return Options(
+        ignore_unknown_fields=ignore,
+        dry_run=dry_run,
+        kind_fallback=fallback,
+        wait=None if dry_run else wait,
+        key=key,
+    )
 
 
 def _answer(reply: Reply) -> Response:
@@ -213,3 +224,44 @@ async def integration_capabilities(
         caller.account_id, parse_id(integration_id)
     )
     return json_answer({"meta": {}, "results": found})
+
+
+@router.get(
+    "/admin/integrations/{integration_id}/event-type-map",
+    summary="Which event type each kind stands for",
+    **operation("getEventTypeMap", one_of(EventTypeMapShape), Code.NOT_FOUND, Code.INVALID_REQUEST),
+)
+async def event_type_map(
+    request: Request,
+    integration_id: str,
+    caller: Annotated[Caller, Depends(caller_with("admin:read"))],
+) -> Response:
+    Parameters(request.query_params, ()).check()
+    found = await _service(request).type_map.read(caller.account_id, parse_id(integration_id))
+    return json_answer({"meta": {}, "results": found})
+
+
+@router.put(
+    "/admin/integrations/{integration_id}/event-type-map",
+    summary="Choose which event type a kind stands for; what is absent stays",
+    **operation(
+        "updateEventTypeMap",
+        EventTypeMapResult,
+        Code.NOT_FOUND,
+        Code.CONFLICT,
+        Code.UNKNOWN_REFERENCE,
+        body=EventTypeMapChange,
+        body_example={"visit": FIELDS["event_type_id"].example, "text": None},
+    ),
+)
+async def change_event_type_map(
+    request: Request,
+    integration_id: str,
+    caller: Annotated[Caller, Depends(caller_with("admin:write"))],
+) -> Response:
+    Parameters(request.query_params, ()).check()
+    body = await read_model(request, EventTypeMapChange)
+    found = await _service(request).type_map.change(
+        caller.account_id, parse_id(integration_id), body
+    )
+    return json_answer({"result": found})

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from frontdesk.vendors.declaration import EVENT_KINDS
+
 
 class Kind(StrEnum):
     """How a field's value is written in JSON."""
@@ -189,7 +191,7 @@ FIELDS: Mapping[str, EventField] = {item.name: item for item in EVENT_FIELDS}
 UPDATE_FIELDS = ("event_datetime", "event_type_id", "employee_id", "status", "notes")
 """What an update may change."""
 
-ENVELOPE_FIELDS = frozenset({"integration_id", "external_reference"})
+ENVELOPE_FIELDS = frozenset({"integration_id", "external_reference", "kind"})
 """Fields that are Frontdesk's own, whatever the PMS takes."""
 
 REFERENCE_FIELDS: Mapping[str, str] = {
@@ -208,4 +210,14 @@ EXTERNAL_REFERENCE_SCHEMA: Mapping[str, Any] = {
     "maxLength": MAX_REFERENCE_LENGTH,
     "description": "Your own name for this event: echoed in every answer about it.",
     "examples": ["ticket-4711"],
+}
+
+KIND_SCHEMA: Mapping[str, Any] = {
+    "type": "string",
+    "enum": [str(kind) for kind in EVENT_KINDS],
+    "description": "What happened, in place of `event_type_id` (which, if given as well, must be the "
+    "same type): the type is the one that the integration's event-type map has for this kind. A PMS "
+    "without event types holds notes. A kind that the PMS cannot hold is a 400 that says which it "
+    "can, unless `kind_fallback=note` asks for a note that states it.",
+    "examples": ["note"],
 }

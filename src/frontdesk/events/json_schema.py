@@ -15,6 +15,7 @@ from frontdesk.events.fields import (
     EVENT_FIELDS,
     EXTERNAL_REFERENCE_SCHEMA,
     FIELDS,
+    KIND_SCHEMA,
     UPDATE_FIELDS,
     Kind,
 )
@@ -22,22 +23,28 @@ from frontdesk.vendors.declaration import Declaration, EventClass, Operation, Ru
 
 JsonSchema = dict[str, Any]
 
+_REPLACEABLE = ("create", "event_type_id")
+"""Required where the PMS needs it, but a `kind` will do."""
+
 
 @dataclass(frozen=True, slots=True)
 class KnownType:
-    """An event type of an integration: Frontdesk's id, the PMS's, name and class."""
+    """An event type of an integration: Frontdesk's id, the PMS's, name, class, and the kinds that
+    stand for it."""
 
     id: str
     x_id: str
     name: str | None
     event_class: EventClass
+    kinds: tuple[str, ...] = ()
 
 
 def generic_schema(operation: str) -> JsonSchema:
     """The schema of a body for any PMS: every field, and only Frontdesk's own required."""
     create = operation == "create"
     names = [item.name for item in EVENT_FIELDS] if create else list(UPDATE_FIELDS)
-    schema = _object({name: _nullable(FIELDS[name].json_schema()) for name in names})
+    fields = {name: _nullable(FIELDS[name].json_schema()) for name in names}
+    schema = _object(fields | _kind_field(operation))
     if create:
         schema["properties"]["integration_id"] = FIELDS["integration_id"].json_schema()
         schema["required"] = ["integration_id"]
@@ -74,14 +81,14 @@ def event_schema(
             schema["description"] = f"{schema['description']} {taken.description}"
         if taken.max_length is not None:
             schema["maxLength"] = taken.max_length
-        if taken.required:
+        if taken.required and (operation, item.name) != _REPLACEABLE:
             required.append(item.name)
             if item.kind is Kind.TEXT:
                 schema |= {"minLength": 1, "pattern": r"\S"}
         else:
             schema = _nullable(schema)
         fields[item.name] = schema
-    schema = _object(fields)
+    schema = _object(fields | _kind_field(operation))
     if required:
         schema["required"] = required
     schema["title"] = f"{declaration.name}: {operation} event for a resident"
@@ -95,6 +102,9 @@ def event_schema(
             for name in ("time_from", "time_to")
             if name in fields
         ]
+    named = declared.fields.get("event_type_id")
+    if operation == "create" and named is not None and named.required:
+        conditions.append({"anyOf": [_with(["event_type_id"]), _with(["kind"])]})
     unique = [part for n, part in enumerate(conditions) if part not in conditions[:n]]
     if unique:
         schema["allOf"] = unique
@@ -130,7 +140,12 @@ def _type_condition(rule: Rule, types: Sequence[KnownType] | None) -> JsonSchema
         meant["enum"] = ids
     else:
         meant["not"] = {}
-    return {"required": ["event_type_id"], "properties": {"event_type_id": meant}}
+    named: JsonSchema = {"required": ["event_type_id"], "properties": {"event_type_id": meant}}
+    kinds = [kind for item in types or () if item.id in ids for kind in item.kinds]
+    if not kinds:
+        return named
+    said: JsonSchema = {"required": ["kind"], "properties": {"kind": {"enum": kinds}}}
+    return {"anyOf": [named, said]}
 
 
 def _with(names: Sequence[str]) -> JsonSchema:
@@ -147,7 +162,14 @@ def _merge(one: JsonSchema, other: JsonSchema) -> JsonSchema:
         merged["required"] = required
     if properties := {**one.get("properties", {}), **other.get("properties", {})}:
         merged["properties"] = properties
+    # Only a condition on types has alternatives, so there is never more than one list of them.
+    if alternatives := [*one.get("anyOf", ()), *other.get("anyOf", ())]:
+        merged["anyOf"] = alternatives
     return merged
+
+
+def _kind_field(operation: str) -> dict[str, JsonSchema]:
+    return {"kind": _nullable(dict(KIND_SCHEMA))} if operation == "create" else {}
 
 
 def _object(fields: Mapping[str, JsonSchema]) -> JsonSchema:

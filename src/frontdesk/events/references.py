@@ -24,13 +24,15 @@ NOT_SYNCED_YET = (
 )
 
 
-def wanted_ids(fields: Mapping[str, Any], operation: Operation) -> dict[str, UUID | None]:
-    """The ids to look up: of each reference that was given and is taken here. None where no record
-    can have such an id."""
+def wanted_ids(
+    fields: Mapping[str, Any], operation: Operation, also: Collection[str] = ()
+) -> dict[str, UUID | None]:
+    """The ids to look up: of each reference that was given and is taken here (or is among `also`).
+    None where no record can have such an id."""
     return {
         name: parse_id(value)
         for name in REFERENCE_FIELDS
-        if name in operation.fields and isinstance(value := fields.get(name), str)
+        if (name in operation.fields or name in also) and isinstance(value := fields.get(name), str)
     }
 
 

@@ -5,10 +5,8 @@ nothing unless the caller asked for that (then each drop is a warning). It knows
 call and decides nothing about leases, routes or the wire: that is the connector's part.
 """
 
-from dataclasses import dataclass, field
 from datetime import datetime, time
-from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import phonenumbers
 
@@ -16,13 +14,15 @@ from frontdesk.catalog.known import Resolved
 from frontdesk.catalog.models import rfc3339
 from frontdesk.errors import Problem
 from frontdesk.events.fields import ENVELOPE_FIELDS, FIELDS, REFERENCE_FIELDS, UPDATE_FIELDS, Kind
+from frontdesk.events.kinds import settle_kind
 from frontdesk.events.references import References
 from frontdesk.events.schemas import ReadBody, read_moment
+from frontdesk.events.terms import Checked, OperationName, Terms, given_fields
 from frontdesk.vendors.contract import EventIntent, Notice, Reference
-from frontdesk.vendors.declaration import Declaration, Operation, TimeRule
+from frontdesk.vendors.declaration import Operation, TimeRule
 from frontdesk.writes.plans import same_address
 
-OperationName = Literal["create", "update"]
+__all__ = ["Checked", "OperationName", "Terms", "check", "intent_of", "plannable"]
 
 PHONE_FIELDS = ("call_phone_number_from", "call_phone_number_to")
 _PHONE_REGION = "US"
@@ -31,46 +31,17 @@ _PHONE_REGION = "US"
 _KNOWN_NOWHERE = Resolved(first_sync_done=True)
 
 
-@dataclass(frozen=True)
-class Terms:
-    """What applies to one request, beside its body: the PMS's declaration, which operation, and
-    what the integration and the caller allow."""
-
-    declaration: Declaration
-    operation: OperationName
-    ignore_unknown_fields: bool = False
-    allow_email_send: bool = True
-
-    @cached_property
-    def taken(self) -> Operation:
-        """The operation as declared. The caller has made sure that there is one."""
-        declared = getattr(self.declaration, self.operation)
-        if not isinstance(declared, Operation):
-            raise TypeError(f"{self.declaration.vendor} declares no {self.operation}")
-        return declared
-
-
-@dataclass(slots=True)
-class Checked:
-    """A body after the rules: `accepted` are the fields that count, as sent."""
-
-    accepted: dict[str, Any]
-    problems: list[Problem] = field(default_factory=list)
-    warnings: list[Notice] = field(default_factory=list)
-
-    def refuse(self, problem: Problem) -> None:
-        """Add a problem, unless the same was said of the same field already."""
-        if all((p.path, p.code) != (problem.path, problem.code) for p in self.problems):
-            self.problems.append(problem)
-
-
 def check(terms: Terms, body: ReadBody, resolved: Resolved | None) -> Checked:
     """Apply every rule. `resolved` None: the integration is not known, so nothing that depends on
     its catalog is judged."""
     checked = Checked(dict(body.fields), list(body.problems))
     operation = terms.taken
     _drop_default_type(checked, operation)
-    _refuse_not_taken(checked, terms, body)
+    if terms.moves(checked.accepted.get("kind")):
+        # Before anything is moved into the notes: they are to say nothing that cannot be.
+        _check_clocks(checked, body)
+    excused = settle_kind(checked, terms, body, resolved)
+    _refuse_not_taken(checked, terms, body, excused)
     known = resolved or _KNOWN_NOWHERE
     if resolved is not None:
         named = [name for name in REFERENCE_FIELDS if name in checked.accepted]
@@ -78,7 +49,7 @@ def check(terms: Terms, body: ReadBody, resolved: Resolved | None) -> Checked:
             checked.refuse(problem)
     _apply_rules(checked, terms, body, known)
     _require(checked, terms, body)
-    _check_lengths(checked, terms)
+    _check_lengths(checked, terms, body)
     _check_type_of_parts(checked, terms, body)
     _check_times(checked, terms, body)
     _check_email(checked, terms, known)
@@ -128,17 +99,6 @@ def _typed(name: str, value: Any) -> Any:
     return read_moment(value)
 
 
-def _present(checked: Checked, body: ReadBody) -> frozenset[str]:
-    """What was given, readable or not: of an unreadable field nobody says that it is missing.
-    Blank text is no value where one is needed."""
-    given = frozenset(
-        name
-        for name, value in checked.accepted.items()
-        if not isinstance(value, str) or value.strip()
-    )
-    return given | body.refused if body.refused else given
-
-
 def _drop_default_type(checked: Checked, operation: Operation) -> None:
     """`event_type` has one value, and it says nothing: it may stand everywhere."""
     if "event_type" in operation.fields:
@@ -147,10 +107,12 @@ def _drop_default_type(checked: Checked, operation: Operation) -> None:
         checked.accepted.pop("event_type", None)
 
 
-def _refuse_not_taken(checked: Checked, terms: Terms, body: ReadBody) -> None:
+def _refuse_not_taken(
+    checked: Checked, terms: Terms, body: ReadBody, excused: frozenset[str]
+) -> None:
     # A field that this request has for no PMS was refused already; event_type says nothing.
     said = {p.path[0] for p in body.problems if p.code == "unknown_field"} | {"event_type"}
-    given = checked.accepted.keys() | (body.refused - said)
+    given = checked.accepted.keys() | (body.refused - said - excused)
     foreign = (given & FIELDS.keys()) - terms.taken.fields.keys() - ENVELOPE_FIELDS
     for name in sorted(foreign):
         message = f"{terms.declaration.name} takes no {name} for a resident event."
@@ -172,7 +134,7 @@ def _apply_rules(checked: Checked, terms: Terms, body: ReadBody, known: Resolved
     kind = known.event_type if "event_type_id" in checked.accepted else None
     event_class = None if kind is None else kind.reference.event_class
     x_type_id = None if kind is None else kind.reference.x_id
-    present = _present(checked, body)
+    present = given_fields(checked, body)
     for rule in terms.taken.rules:
         if not rule.applies(event_class, x_type_id, present):
             continue
@@ -199,17 +161,18 @@ def _apply_rules(checked: Checked, terms: Terms, body: ReadBody, known: Resolved
 
 
 def _require(checked: Checked, terms: Terms, body: ReadBody) -> None:
-    present = _present(checked, body)
+    present = given_fields(checked, body)
     for name, taken in terms.taken.fields.items():
         if not taken.required or name in present:
             continue
         blank = " and must not be blank" if name in checked.accepted else ""
+        words = "event_type_id (or kind)" if name == "event_type_id" else name
         checked.refuse(
-            Problem("required", (name,), f"{name} is required by {terms.declaration.name}{blank}.")
+            Problem("required", (name,), f"{words} is required by {terms.declaration.name}{blank}.")
         )
 
 
-def _check_lengths(checked: Checked, terms: Terms) -> None:
+def _check_lengths(checked: Checked, terms: Terms, body: ReadBody) -> None:
     fields = terms.taken.fields
     for name, value in checked.accepted.items():
         taken = fields.get(name)
@@ -217,11 +180,14 @@ def _check_lengths(checked: Checked, terms: Terms) -> None:
             continue
         if len(value) <= taken.max_length:
             continue
+        message = f"{terms.declaration.name} takes {name} of at most {taken.max_length} characters."
+        if value != body.fields.get(name):
+            message += " The lines that state what it has no field for count among them."
         checked.refuse(
             Problem(
                 "too_long",
                 (name,),
-                f"{terms.declaration.name} takes {name} of at most {taken.max_length} characters.",
+                message,
                 f"at most {taken.max_length} characters",
                 f"{len(value)} characters",
             )
@@ -232,7 +198,7 @@ def _check_type_of_parts(checked: Checked, terms: Terms, body: ReadBody) -> None
     """A sub type or result without an event type belongs to nothing."""
     if "event_type_id" not in terms.taken.fields or terms.operation == "update":
         return
-    if "event_type_id" in _present(checked, body):
+    if "event_type_id" in given_fields(checked, body):
         return
     for name in ("event_sub_type_id", "event_result_id"):
         if name in checked.accepted:
@@ -250,8 +216,13 @@ def _check_times(checked: Checked, terms: Terms, body: ReadBody) -> None:
         expected = "an RFC 3339 date-time with offset, such as 2026-03-02T16:30:00Z"
         message = f"event_datetime must be {expected}: a date without a time is not enough here."
         checked.refuse(Problem("invalid_value", ("event_datetime",), message, expected, moment))
+    _check_clocks(checked, body)
+
+
+def _check_clocks(checked: Checked, body: ReadBody) -> None:
+    fields = checked.accepted
     clocks = [name for name in ("time_from", "time_to") if name in fields]
-    if clocks and "appointment_datetime" not in _present(checked, body):
+    if clocks and "appointment_datetime" not in given_fields(checked, body):
         checked.refuse(
             Problem(
                 "required",

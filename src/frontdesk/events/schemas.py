@@ -99,6 +99,18 @@ Status = Literal["COMPLETED", "OPEN", "REVIEW", "DENIED"]
 CallStatus = Literal[
     "BUSY", "ABANDONED", "DISCONNECTED", "FAILURE_TO_CONNECT", "NO_ANSWER", "ANSWER", "VOICEMAIL"
 ]
+EventKind = Literal[
+    "note",
+    "call_in",
+    "call_out",
+    "email_in",
+    "email_out",
+    "text",
+    "chat",
+    "visit",
+    "appointment",
+    "task",
+]
 ExternalReference = Annotated[str, Field(min_length=1, max_length=MAX_REFERENCE_LENGTH)]
 
 _STRICT = ConfigDict(strict=True, extra="forbid")
@@ -138,6 +150,7 @@ class NewEvent(TypedDict):
     email_send: NotRequired[bool | None]
     status: NotRequired[Status | None]
     event_name: NotRequired[Text | None]
+    kind: NotRequired[EventKind | None]
     external_reference: NotRequired[ExternalReference | None]
 
 

@@ -15,9 +15,11 @@ from frontdesk.database.pool import Database, DatabaseUnavailable
 from frontdesk.errors import ApiError, Code, Problem, invalid, not_found
 from frontdesk.events.answers import answer_of, changed_record, new_record, warnings_of
 from frontdesk.events.capabilities import Capabilities
+from frontdesk.events.kinds import MOVED_REFERENCES, takes_types
 from frontdesk.events.references import NOT_SYNCED_YET, wanted_ids
 from frontdesk.events.rules import Checked, OperationName, Terms, check, intent_of, plannable
 from frontdesk.events.schemas import ReadBody, read_changed_event, read_new_event
+from frontdesk.events.type_map import EventTypeMap
 from frontdesk.ids import new_id, parse_id
 from frontdesk.integrations.service import Integration, IntegrationService
 from frontdesk.vendors.contract import Access, Connector, Plan, Refused, Vendor
@@ -33,12 +35,14 @@ DRY_RUN_REQUEST_ID = "dry-run"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a request wants to be treated, beside its body. `wait` in seconds, None: not at all."""
+    """How a request wants to be treated, beside its body. `wait` in seconds, None: not at all.
+    `kind_fallback`: a note may state what the PMS has no place for (`events.kinds`)."""
 
     ignore_unknown_fields: bool = False
     dry_run: bool = False
     wait: float | None = None
     key: Key | None = None
+    kind_fallback: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,7 @@ class EventsService:
         intake: Intake,
     ) -> None:
         self.capabilities = Capabilities(database, integrations)
+        self.type_map = EventTypeMap(database, integrations)
         self._integrations = integrations
         self._catalog = catalog
         self._writes = writes
@@ -163,7 +168,12 @@ class EventsService:
                 return _target(integration, "create")
         if vendor is None:
             raise invalid([*problems, *read.problems])
-        terms = Terms(vendors()[vendor].declaration, "create", options.ignore_unknown_fields)
+        terms = Terms(
+            vendors()[vendor].declaration,
+            "create",
+            options.ignore_unknown_fields,
+            kind_fallback=options.kind_fallback,
+        )
         raise invalid([*problems, *check(terms, read, None).problems])
 
     async def _accept(
@@ -190,12 +200,23 @@ class EventsService:
             target.operation,
             options.ignore_unknown_fields,
             integration.allow_email_send,
+            options.kind_fallback,
         )
-        wanted = wanted_ids(read.fields, terms.taken)
+        kind = read.fields.get("kind")
+        moves = terms.moves(kind)
+        wanted = wanted_ids(read.fields, terms.taken, MOVED_REFERENCES if moves else ())
         if event is not None:
             wanted["resident_id"] = event.resident_id
-        resolved = await self._catalog.resolve(account_id, integration.id, wanted)
+        resolved = await self._catalog.resolve(
+            account_id,
+            integration.id,
+            wanted,
+            kind=kind if takes_types(terms.taken) else None,
+            or_note=moves,
+        )
         checked = check(terms, read, resolved)
+        # What the notes only speak of is neither the record's place nor its author.
+        resolved = resolved.without(checked.moved)
         place = _place(resolved)
         plan = None
         if plannable(checked, resolved):

@@ -27,6 +27,10 @@ class EventClass(StrEnum):
     OTHER = "other"
 
 
+EVENT_KINDS = tuple(word for word in EventClass if word is not EventClass.OTHER)
+"""What a caller can say that happened, instead of naming an event type."""
+
+
 class Model(StrEnum):
     """The catalog's models, in the order in which a sync reads them (a model comes after those
     that it refers to)."""

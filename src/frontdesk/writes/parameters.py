@@ -67,6 +67,13 @@ class Parameters:
             self._refuse(name, f"{name} must be true or false.", "true or false")
         return text == "true"
 
+    def is_given(self, name: str, only: str) -> bool:
+        """Whether a parameter stands there that has only one value."""
+        text = self._given.get(name)
+        if text not in (None, only):
+            self._refuse(name, f"{name} must be {only}.", only)
+        return text == only
+
     def wait(self) -> float | None:
         """Seconds to wait, or None where the caller did not ask for it."""
         text = self._given.get("wait")
