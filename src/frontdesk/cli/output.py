@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 ABSENT = "-"
 
@@ -40,7 +41,8 @@ def print_table(
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(ABSENT if cell is None else str(cell) for cell in row))
+        # As text, not as markup: a `[word]` in somebody's sentence would vanish.
+        table.add_row(*(Text(ABSENT if cell is None else str(cell)) for cell in row))
     # A table must not be cut where it goes into a file or a pipe, which have no width.
     console = Console(highlight=False)
     if not console.is_terminal:
