@@ -13,6 +13,7 @@ from frontdesk.cli.accounts import account_commands, token_commands
 from frontdesk.cli.demo import demo
 from frontdesk.cli.doctor import doctor
 from frontdesk.cli.failure import FAILED, SURROUNDINGS, CommandFailed
+from frontdesk.cli.new_vendor.command import new_vendor
 from frontdesk.cli.output import asides
 from frontdesk.cli.processes import api, sandbox, worker
 from frontdesk.cli.serve import serve
@@ -44,6 +45,7 @@ app.add_typer(keys_commands, name="keys")
 app.command("settings")(show_settings)
 app.command()(doctor)
 app.command()(vendors)
+app.command()(new_vendor)
 
 
 def _print_version(wanted: bool) -> None:
