@@ -30,8 +30,6 @@ from tests.conformance.pms import value_of
 OPERATIONS: tuple[OperationName, ...] = get_args(OperationName)
 LONGER_THAN_ANY = 200_000
 
-pytestmark = pytest.mark.first_half
-
 
 @dataclass(frozen=True)
 class Take:

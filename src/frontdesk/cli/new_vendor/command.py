@@ -83,10 +83,10 @@ def _write(names: Names, root: Path) -> list[Path]:
 def _steps(names: Names) -> list[str]:
     own = f"src/frontdesk/vendors/{names.folder}"
     tests = f"tests/vendors/{names.folder}"
-    first_half = f"pytest tests/conformance -m first_half -k {names.code}"
+    first_half = f'pytest tests/conformance {tests} -k {names.code} -m "not second_half"'
     rest = f"pytest tests/conformance tests/hazards -k {names.code}"
     return [
-        f"See it run as it is: .venv/bin/pytest {tests} and .venv/bin/{first_half}",
+        f"See it run as it is: .venv/bin/{first_half}",
         "Collect facts about the PMS, each with its source; what has none is a guess.",
         f"Write them into {own}/declaration.py, and {own}/simulator/ from the vendor's documents.",
         "Then client.py, records.py and connector.py; last README.md.",
