@@ -43,7 +43,7 @@ class LiveSession:
 @asynccontextmanager
 async def live_session(data_dir: Path, vendor: str) -> AsyncIterator[LiveSession]:
     """A sandbox of its own and a session to one of its vendors."""
-    async with running_sandbox(data_dir) as sandbox, aiohttp.ClientSession() as http:
+    async with running_sandbox(data_dir, vendor) as sandbox, aiohttp.ClientSession() as http:
         overview = await sandbox.overview()
         yield LiveSession(http, sandbox, overview["vendors"][vendor])
 

@@ -38,8 +38,9 @@ def print_table(
 ) -> None:
     """A table on stdout; None shows as a dash."""
     table = Table(title=title, title_justify="left", header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for number, column in enumerate(columns):
+        # What a row is about stays in one piece: it is what people search for and copy.
+        table.add_column(column, overflow="fold", no_wrap=number == 0)
     for row in rows:
         # As text, not as markup: a `[word]` in somebody's sentence would vanish.
         table.add_row(*(Text(ABSENT if cell is None else str(cell)) for cell in row))

@@ -18,6 +18,8 @@ SOURCE = Path(frontdesk.__file__).parent
 _FOLDER = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _LONGEST_FOLDER = 20
 """Beyond it, lines of the template would have to be broken."""
+_IN_PATHS = frozenset({"bulk"})
+"""What stands in the API's paths where a vendor's name does."""
 _TITLE = re.compile(r"[^\W_][\w .&'()-]*")
 _LONGEST_TITLE = 32
 
@@ -63,6 +65,8 @@ def names_of(name: str, title: str | None = None) -> Names:
         raise BadNameError(f"There is a vendor {folder.upper()} already.")
     if any((SOURCE / "vendors" / found).exists() for found in (folder, f"{folder}.py")):
         raise BadNameError(f"{folder!r} is taken in frontdesk/vendors.")
+    if folder in _IN_PATHS:
+        raise BadNameError(f"{folder!r} is a word of the API's paths.")
     if place := _used_in(folder):
         # The wall that keeps vendors' names in their folders would fall over every such line.
         raise BadNameError(
