@@ -151,6 +151,10 @@ def by_schema(schema: dict[str, Any] | None, operation: OperationName) -> Table 
         return None
     own = set(ENVELOPE_FIELDS) | {"kind"}
     required = set(schema.get("required", ()))
+    choices = [one for part in schema.get("allOf", ()) for one in part.get("anyOf", ())]
+    if any(one.get("required") == ["kind"] for one in choices):
+        # Required as well: of an event's type, a kind is another name.
+        required |= {name for one in choices for name in one.get("required", ())}
     assert ("integration_id" in required) is (operation == "create")
     return {
         name: Take(name in required, told.get("maxLength"))

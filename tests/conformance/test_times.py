@@ -103,10 +103,12 @@ async def test_two_times_are_one_on_the_wire_only_where_its_clock_shows_them_ali
         sent = {instant: pms.request(plan) for instant, plan in plans.items()}
         for one, other in combinations(plans, 2):
             shown = [instant.astimezone(clock).replace(tzinfo=None) for instant in (one, other)]
-            alike = shown[0] == shown[1]
+            same = sent[one] == sent[other]
             if LOST_TIME in codes(plans[one], field) | codes(plans[other], field):
-                alike = shown[0].date() == shown[1].date()
-            assert (sent[one] == sent[other]) is alike, (zone, one, other)
+                # What is lost may be lost here, or over there.
+                assert shown[0].date() == shown[1].date() or not same, (zone, one, other)
+            else:
+                assert same is (shown[0] == shown[1]), (zone, one, other)
 
 
 async def test_a_record_at_an_edge_is_found_again_and_no_other_time_is_taken_for_it(
