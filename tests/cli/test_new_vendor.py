@@ -109,6 +109,7 @@ def test_it_writes_new_files_in_two_folders_and_touches_no_other(
     assert not re.search("new.?pms", everything, re.IGNORECASE), "a name of the template is left"
 
 
+@pytest.mark.timeout(300)
 def test_the_ninth_passes_the_conformance_tests_first_half_and_its_own_as_it_was_written(
     tree: Tree,
 ) -> None:
@@ -131,6 +132,7 @@ def test_the_ninth_passes_the_conformance_tests_first_half_and_its_own_as_it_was
     assert int(passed[1]) > own + 20, told
 
 
+@pytest.mark.timeout(300)
 def test_the_ninth_is_typed_strictly(tree: Tree) -> None:
     cache = str(ROOT / ".mypy_cache")
     tree.run("mypy", "--strict", "--explicit-package-bases", "--cache-dir", cache, VENDOR, TESTS)
