@@ -1,38 +1,15 @@
 """The commands that come back at once, each as a script meets it: exit code, stdout, stderr."""
 
 import base64
-import json
 import socket
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import pytest
 
-from frontdesk.cli.app import run
 from frontdesk.settings import Settings
+from tests.cli.shell import Shell
 from tests.conftest import ENCRYPTION_KEY, in_a_thread, url_of
-
-
-class Shell:
-    """Runs commands in this process, on the module's database."""
-
-    def __init__(self, capture: pytest.CaptureFixture[str]) -> None:
-        self._capture = capture
-        self.errors = ""
-
-    def __call__(self, *arguments: str, code: int = 0) -> str:
-        """What the command printed; its exit code must be `code`."""
-        self._capture.readouterr()
-        ended = run(list(arguments))
-        printed = self._capture.readouterr()
-        self.errors = printed.err
-        assert ended == code, printed.out + printed.err
-        return printed.out
-
-    def json(self, *arguments: str, code: int = 0) -> Any:
-        """The JSON that the command printed, and nothing else."""
-        return json.loads(self(*arguments, "--json", code=code))
 
 
 @pytest.fixture

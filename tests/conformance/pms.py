@@ -32,6 +32,9 @@ from frontdesk.vendors.declaration import Declaration, EventClass, Model, Operat
 from frontdesk.writes.plans import dump_plan, load_plan
 from tests.vendors.live import LiveSession
 
+TIMEZONE = "America/Denver"
+"""Where the events' residents live, unless a test says otherwise."""
+
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 _SPECIAL: Mapping[str, Any] = {
     "event_datetime": "2026-03-02T16:31:17Z",
@@ -96,9 +99,10 @@ class Pms:
                 reasons[str(error)] = None
         raise AssertionError(f"no event takes {list(given)}: {list(reasons)}")
 
-    def planned(self, draft: Draft) -> Plan:
-        """The plan of a finished draft. Raises `Untakeable`."""
-        plan, missing, reasons = self._tried(draft)
+    def planned(self, draft: Draft, timezone: str | None = TIMEZONE) -> Plan:
+        """The plan of a finished draft, as stored, but with its notices. `timezone` is the
+        property's. Raises `Untakeable`."""
+        plan, missing, reasons = self._tried(draft, timezone)
         if plan is None:
             raise Untakeable(f"{missing} {reasons}")
         return plan
@@ -156,7 +160,9 @@ class Pms:
                 self._give(draft, name)
         raise Untakeable("it asks for ever more")
 
-    def _tried(self, draft: Draft) -> tuple[Plan | None, set[str], list[str]]:
+    def _tried(
+        self, draft: Draft, timezone: str | None = TIMEZONE
+    ) -> tuple[Plan | None, set[str], list[str]]:
         """The plan, or the fields that are missing and whatever else is wrong."""
         terms = Terms(self.declaration, "create")
         body = read_new_event({"integration_id": str(new_id()), **draft.fields})
@@ -164,7 +170,7 @@ class Pms:
         checked = check(terms, body, resolved)
         problems = [(p.code, p.path, p.message) for p in checked.problems]
         if not problems:
-            intent = intent_of(checked, terms, resolved, property_timezone="America/Denver")
+            intent = intent_of(checked, terms, resolved, property_timezone=timezone)
             try:
                 plan = self.connector.plan(intent)
             except Refused as refused:
@@ -247,10 +253,11 @@ def class_of(declaration: Declaration, record: Record) -> EventClass:
 
 
 def _stored(plan: Plan) -> Plan:
-    """The plan as a worker gets it, which must be the same plan."""
+    """The plan as a worker gets it, which must be the same plan but for its notices: those are
+    the caller's."""
     stored = load_plan(json.loads(json.dumps(dump_plan(plan))))
     assert stored == replace(plan, notices=())
-    return stored
+    return replace(stored, notices=plan.notices)
 
 
 def _types_of(record: Record) -> list[str]:

@@ -110,6 +110,13 @@ def test_its_addresses_are_its_own(declaration: Declaration) -> None:
         assert all(label and "*" not in label for label in labels)
 
 
+@pytest.mark.second_half
+def test_nothing_is_left_of_the_template(declaration: Declaration) -> None:
+    # RFC 2606, 3: nobody can own these names, so no PMS answers there.
+    assert not any(host.endswith((".example", ".invalid", ".test")) for host in declaration.hosts)
+    assert "new-vendor" not in str(declaration.guesses)
+
+
 def test_its_credentials_have_names_and_a_secret(declaration: Declaration) -> None:
     names = [key.name for key in declaration.credentials]
     assert len(set(names)) == len(names)

@@ -29,6 +29,8 @@ HEADERS = st.dictionaries(
     st.text(max_size=20),
 )
 
+pytestmark = pytest.mark.second_half
+
 
 def judged(connector: Connector, plan: Plan, answer: Answer) -> Outcome:
     """The outcome, which is one in itself."""

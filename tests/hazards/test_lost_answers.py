@@ -7,6 +7,8 @@ import pytest
 from frontdesk.delivery.wire import Wire
 from tests.hazards.conftest import World, eventually
 
+pytestmark = pytest.mark.second_half
+
 
 async def test_a_note_arrives_once_and_its_record_is_known(world: World) -> None:
     (resident, *_) = await world.residents()

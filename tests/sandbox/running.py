@@ -100,7 +100,9 @@ class SandboxClient:
 
 
 @asynccontextmanager
-async def running_sandbox(data_dir: Path, **options: float) -> AsyncIterator[SandboxClient]:
+async def running_sandbox(
+    data_dir: Path, only: str | None = None, **options: float
+) -> AsyncIterator[SandboxClient]:
     """A sandbox in this event loop; `options` are those of `SandboxOptions`."""
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(
@@ -108,7 +110,7 @@ async def running_sandbox(data_dir: Path, **options: float) -> AsyncIterator[San
             host="127.0.0.1",
             port=0,
             data_dir=data_dir,
-            options=SandboxOptions(**options),  # type: ignore[arg-type]  # seed is a whole number
+            options=SandboxOptions(only=only, **options),  # type: ignore[arg-type]  # seed is a whole number
             on_ready=ready.set_result,
         )
     )

@@ -70,6 +70,14 @@ async def test_the_overview_gives_all_that_an_integration_needs(client: SandboxC
     assert set(vendors["ENTRATA"]["credentials"]) == {"apiKey", "companyId"}
 
 
+async def test_a_sandbox_for_one_vendor_knows_no_other(tmp_path: Path) -> None:
+    first, *others = find_simulators()
+    async with running_sandbox(tmp_path, first) as client:
+        assert list((await client.overview())["vendors"]) == [first]
+        for other in others:
+            assert (await client.call("GET", f"/{other.lower()}/")).status == 404
+
+
 async def test_an_effect_tells_everything_about_the_record(client: SandboxClient) -> None:
     number = await note(client, "Łukasz called ☎", tenant=4107)
     (effect,) = await client.effects()

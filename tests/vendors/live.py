@@ -45,7 +45,10 @@ async def live_session(data_dir: Path, vendor: str, **options: float) -> AsyncIt
     """A sandbox of its own and a session to one of its vendors, which paces nothing: tests that call
     faster than the vendor allows give a `throttle_factor`. `options` are those of
     `SandboxOptions`."""
-    async with running_sandbox(data_dir, **options) as sandbox, aiohttp.ClientSession() as http:
+    async with (
+        running_sandbox(data_dir, vendor, **options) as sandbox,
+        aiohttp.ClientSession() as http,
+    ):
         overview = await sandbox.overview()
         yield LiveSession(http, sandbox, overview["vendors"][vendor])
 

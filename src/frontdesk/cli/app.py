@@ -13,10 +13,12 @@ from frontdesk.cli.accounts import account_commands, token_commands
 from frontdesk.cli.demo import demo
 from frontdesk.cli.doctor import doctor
 from frontdesk.cli.failure import FAILED, SURROUNDINGS, CommandFailed
+from frontdesk.cli.new_vendor.command import new_vendor
 from frontdesk.cli.output import asides
 from frontdesk.cli.processes import api, sandbox, worker
 from frontdesk.cli.serve import serve
 from frontdesk.cli.upkeep import keys_commands, migrate, show_settings
+from frontdesk.cli.vendors import vendors
 from frontdesk.database.embedded import EmbeddedServerError
 from frontdesk.database.migrate import MigrationError
 from frontdesk.database.pool import DatabaseUnavailable
@@ -42,6 +44,8 @@ app.add_typer(token_commands, name="token")
 app.add_typer(keys_commands, name="keys")
 app.command("settings")(show_settings)
 app.command()(doctor)
+app.command()(vendors)
+app.command()(new_vendor)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,4 +1,4 @@
-"""`doctor`: looks at database, migrations, clock and keys, and says what to do about each.
+"""`doctor`: looks at database, migrations, clock, keys and templates, and says what to do about each.
 
 It changes nothing: no migration is applied, no key is made, no row is written. An embedded server
 that does not run is started for the moment; one that was never made is not made here.
@@ -8,7 +8,7 @@ import asyncio
 import os
 import stat
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -30,6 +30,8 @@ from frontdesk.database.migrate import MigrationError, current_version, pending
 from frontdesk.database.pool import Database, DatabaseUnavailable
 from frontdesk.integrations.vault import KEY_FILE, EncryptionKeyError, Vault, load_key
 from frontdesk.settings import Settings
+from frontdesk.vendors import templates
+from frontdesk.vendors.registry import vendors
 
 OLDEST_POSTGRES = 15
 CLUSTER = "postgres"
@@ -50,7 +52,8 @@ class Finding:
 
 
 def doctor(data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
-    """Look at database, migrations, clock and keys, and say what to do. Exit code 1 if not well."""
+    """Look at database, migrations, clock, keys and templates, and say what to do. Exit code 1 if
+    not all is well."""
     findings = asyncio.run(_findings(read_settings(data_dir)))
     well = all(finding.ok for finding in findings)
     if as_json:
@@ -68,6 +71,8 @@ def doctor(data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
 async def _findings(settings: Settings) -> list[Finding]:
     findings = [finding async for finding in _of_database(settings)]
     findings.extend(_of_files(data_dir_of(settings)))
+    if settings.templates_dir is not None:
+        findings.extend(_of_templates(settings.templates_dir))
     return findings
 
 
@@ -200,3 +205,42 @@ def _of_files(data_dir: Path) -> list[Finding]:
             )
         )
     return findings
+
+
+def _of_templates(folder: Path) -> Iterator[Finding]:
+    """The operator's own vendor templates: each is tried, and none may be there for nothing."""
+    if not folder.is_dir():
+        yield Finding(
+            "templates",
+            ok=False,
+            found=f"{folder} is no folder, so nothing is replaced",
+            advice="Make it, or unset FRONTDESK_TEMPLATES_DIR.",
+        )
+        return
+    known: set[Path] = set()
+    templates.use_folder(folder)
+    for code, vendor in vendors().items():
+        for template in vendor.declaration.templates:
+            own = templates.replacement(folder, code, template.file)
+            if own is None:
+                continue
+            known.add(own)
+            try:
+                templates.check(code, template)
+            except templates.BadTemplateError as error:
+                yield Finding(
+                    f"template {own.relative_to(folder)}",
+                    ok=False,
+                    found=str(error),
+                    advice="Put it right or take it away: no process starts with it.",
+                )
+    # A misspelt name would leave the packaged file in use, and nobody would notice.
+    idle = sorted(path for path in folder.rglob("*") if path.is_file() and path not in known)
+    for path in idle:
+        yield Finding(
+            f"template {path.relative_to(folder)}",
+            ok=False,
+            found="replaces nothing",
+            advice="See: frontdesk vendors --templates",
+        )
+    yield Finding("templates", ok=True, found=f"{len(known)} in use from {folder}")

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 ABSENT = "-"
 
@@ -37,10 +38,12 @@ def print_table(
 ) -> None:
     """A table on stdout; None shows as a dash."""
     table = Table(title=title, title_justify="left", header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for number, column in enumerate(columns):
+        # What a row is about stays in one piece: it is what people search for and copy.
+        table.add_column(column, overflow="fold", no_wrap=number == 0)
     for row in rows:
-        table.add_row(*(ABSENT if cell is None else str(cell) for cell in row))
+        # As text, not as markup: a `[word]` in somebody's sentence would vanish.
+        table.add_row(*(Text(ABSENT if cell is None else str(cell)) for cell in row))
     # A table must not be cut where it goes into a file or a pipe, which have no width.
     console = Console(highlight=False)
     if not console.is_terminal:

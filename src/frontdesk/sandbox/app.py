@@ -38,12 +38,13 @@ class SandboxOptions:
 
     `throttle_factor` multiplies every vendor's published limits; `seed` chooses the invented people
     of a new world (a stored world keeps its own until a reset); `latency_seconds` is added to every
-    answer of every simulator.
+    answer of every simulator. `only` names the vendor to simulate; None: every one that is found.
     """
 
     throttle_factor: float = 1.0
     seed: int = DEFAULT_SEED
     latency_seconds: float = 0.0
+    only: str | None = None
 
 
 class Sandbox:
@@ -133,7 +134,9 @@ async def serve_sandbox(
     process's or another version's, and OSError where the address is taken.
     """
     with contextlib.closing(_open(data_dir)) as repository:
-        sandbox = Sandbox(repository, find_simulators(), options)
+        found = find_simulators()
+        chosen = found if options.only is None else {options.only: found[options.only]}
+        sandbox = Sandbox(repository, chosen, options)
         runner = web.AppRunner(
             sandbox.application(), access_log=None, shutdown_timeout=DRAIN_SECONDS
         )

@@ -56,6 +56,12 @@ def packaged_text(vendor: str, file: str) -> str:
     return _packaged(vendor, file)
 
 
+def replacement(folder: Path, vendor: str, file: str) -> Path | None:
+    """The file in an operator's folder that stands in for this one, if there is one."""
+    path = folder / vendor.lower() / file
+    return path if path.is_file() else None
+
+
 def check(vendor: str, template: Template) -> None:
     """Try the operator's file, if there is one. Raises BadTemplateError."""
     path = _own(vendor, template.file)
@@ -109,10 +115,7 @@ def _packaged(vendor: str, file: str) -> str:
 
 
 def _own(vendor: str, file: str) -> Path | None:
-    if _folder is None:
-        return None
-    path = _folder / vendor.lower() / file
-    return path if path.is_file() else None
+    return None if _folder is None else replacement(_folder, vendor, file)
 
 
 def _text(path: Path) -> str:

@@ -1,0 +1,1 @@
+"""`new-vendor`: the folder of another PMS, from a template that runs."""
