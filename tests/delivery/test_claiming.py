@@ -387,3 +387,24 @@ async def test_the_retry_of_an_uncertain_write_begins_by_looking_for_it(
         "reconciling",
         claimed.first_sent_at,
     )
+
+
+async def test_what_may_have_had_an_effect_is_neither_cancelled_nor_expired(
+    database: Database, repository: DeliveryRepository
+) -> None:
+    the = await stock(database)
+    write = new_write(the, new_id())
+    await accept(database, write)
+    await database.execute(
+        "UPDATE writes SET state = 'retrying', unsettled = true, expires_at = clock_timestamp() "
+        "WHERE id = $1",
+        write.id,
+    )
+    await repository.expire()
+    await database.fetch("SELECT end_writes(ARRAY[$1::uuid], 'cancelled', 'c', 'm')", write.id)
+    state = await database.fetch_value("SELECT state FROM writes WHERE id = $1", write.id)
+    assert state == "retrying"
+    me = await worker(repository)
+    (claimed,) = await claim(repository, me, the)
+    assert claimed.id == write.id
+    assert claimed.unsettled

@@ -100,6 +100,7 @@ def completion(write: Claimed, transition: Transition, *, outcome: str) -> dict[
         "ends": transition.ends,
         "delay": transition.delay,
         "failed": transition.failed,
+        "settled": transition.settled,
         "x_id": transition.x_id,
         "resolution": transition.resolution,
         "error": transition.error,

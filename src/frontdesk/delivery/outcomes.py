@@ -22,12 +22,14 @@ NOT_SENT = "not_sent"
 @dataclass(frozen=True, slots=True)
 class Transition:
     """What happens to a write: its new state; whether it has ended; else after how many seconds it
-    may be taken again. `failed` counts towards the backoff. `error` is shown to the caller."""
+    may be taken again. `failed` counts towards the backoff. `settled`: no earlier send had an
+    effect, or will. `error` is shown to the caller."""
 
     state: str
     ends: bool = False
     delay: float = 0.0
     failed: bool = False
+    settled: bool = False
     x_id: str | None = None
     resolution: str | None = None
     error: dict[str, Any] | None = None
@@ -91,7 +93,7 @@ def uncertain(on_uncertain: str, reason: str) -> Transition:
         "upstream_status": None,
     }
     if on_uncertain == "resend":
-        return Transition("retrying", error=error)
+        return Transition("retrying", settled=True, error=error)
     return Transition("uncertain", ends=True, error=error)
 
 

@@ -15,7 +15,7 @@ from frontdesk.delivery.matching import normalised
 from frontdesk.delivery.outcomes import Transition, after_send, backoff, delivered, uncertain
 from frontdesk.delivery.reading import Reader
 from frontdesk.delivery.repository import Claimed, DeliveryRepository
-from frontdesk.delivery.sending import Sender
+from frontdesk.delivery.sending import Sender, is_keyed
 from frontdesk.vendors.contract import (
     FoundEvent,
     NoAnswer,
@@ -32,8 +32,6 @@ log = structlog.get_logger(__name__)
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 15.0
 REFUSALS_TO_GIVE_UP = 5
-KEY_KNOWN_FOR = timedelta(hours=23)
-"""Vendors that know idempotency keys keep them for 24 hours; an hour is left for what is under way."""
 
 
 class Reconciler:
@@ -55,7 +53,7 @@ class Reconciler:
             outcome = Outcome(**{**evidence, "kind": OutcomeKind(evidence.pop("outcome"))})
             await self._move(holding, write, after_send(outcome, holding.declaration, 0), "late")
             return
-        if self._is_keyed(holding, write, plan):
+        if is_keyed(holding, write, plan):
             # The PMS itself refuses to do it twice, and says what came of the first time.
             transition = Transition("retrying", delay=backoff(write.failures, None))
             await self._move(holding, write, transition, "resent_with_its_key")
@@ -82,16 +80,6 @@ class Reconciler:
         if moved and transition.state == "succeeded":
             log.info("write_found_at_pms", job_id=str(write.id))
 
-    @staticmethod
-    def _is_keyed(holding: Holding, write: Claimed, plan: Plan) -> bool:
-        """Whether the PMS still knows the idempotency key that the first send bore. The retry of
-        another write has a key of its own."""
-        if not holding.declaration.idempotency_key or plan.operation == "update":
-            return False
-        if write.retry_of is not None or write.first_sent_at is None:
-            return False
-        return datetime.now(UTC) - write.first_sent_at < KEY_KNOWN_FOR
-
     async def _verdict(
         self,
         holding: Holding,
@@ -107,7 +95,7 @@ class Reconciler:
         if event is not None:
             return delivered(event.x_id, holding.declaration, matched=True), "found"
         if began >= settled_at:
-            return Transition("retrying"), "not_found"
+            return Transition("retrying", settled=True), "not_found"
         return self._look_again(began, settled_at, write), "not_found_yet"
 
     def _verdict_on_update(
@@ -131,7 +119,7 @@ class Reconciler:
         if touched and record.stamped_at > settled_at:  # type: ignore[operator]
             reason = "somebody changed the record after it was sent."
             return uncertain("hold", reason), "touched"
-        return Transition("retrying"), "not_found"
+        return Transition("retrying", settled=True), "not_found"
 
     async def _settled_at(self, holding: Holding, write: Claimed) -> datetime:
         """From when on a read that does not show the record means that it is not there. Counted

@@ -84,7 +84,7 @@ _EXPIRED = """
 SELECT array_agg(id) FROM (
     SELECT id FROM writes
     WHERE finished_at IS NULL AND expires_at <= clock_timestamp()
-        AND state IN ('scheduled', 'queued', 'retrying')
+        AND state IN ('scheduled', 'queued', 'retrying') AND NOT unsettled
     ORDER BY expires_at LIMIT 500) AS due
 """
 # What another process accepted in the moment in which the integration was archived.
@@ -92,7 +92,7 @@ _STRANDED = """
 SELECT array_agg(left_over.id) FROM integrations AS i, LATERAL (
     SELECT w.id FROM writes AS w
     WHERE w.integration_id = i.id AND w.finished_at IS NULL
-        AND w.state IN ('scheduled', 'queued', 'retrying') LIMIT 500) AS left_over
+        AND w.state IN ('scheduled', 'queued', 'retrying') AND NOT w.unsettled LIMIT 500) AS left_over
 WHERE i.is_archived AND i.updated_at > clock_timestamp() - interval '1 hour'
 """
 _END = "SELECT end_writes($1, $2, $3, $4) AS id"
@@ -176,7 +176,7 @@ GROUP BY l.not_before, l.not_before_reason
 @dataclass(frozen=True, slots=True)
 class Claimed:
     """A write in this worker's hands. `state` is `sending` (an attempt is on disk) or
-    `reconciling`."""
+    `reconciling`. `unsettled`: an earlier send may have had an effect."""
 
     id: UUID
     integration_id: UUID
@@ -191,6 +191,7 @@ class Claimed:
     send_before: datetime | None
     expires_at: datetime
     retry_of: UUID | None
+    unsettled: bool
     attempt_id: UUID | None
 
 
@@ -292,6 +293,7 @@ class DeliveryRepository:
                     send_before=row["send_before"],
                     expires_at=row["expires_at"],
                     retry_of=row["retry_of"],
+                    unsettled=row["unsettled"],
                     attempt_id=row["attempt_id"],
                 )
             )

@@ -1,7 +1,7 @@
 """Carries one claimed write to its PMS and says what came of it."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from frontdesk.delivery import clock
@@ -30,6 +30,8 @@ SEND_WITHIN_SECONDS = 2.0
 """Between the commit that puts an attempt on disk and its first byte; past it nothing is sent."""
 
 SHOWN_ANSWER_CHARACTERS = 20_000
+KEY_KNOWN_FOR = timedelta(hours=23)
+"""Vendors that know idempotency keys keep them for 24 hours; an hour is left for what is under way."""
 
 
 class Sender:
@@ -55,6 +57,11 @@ class Sender:
         """One attempt, from its request to its recorded outcome. `leave_before` is by `clock.now`."""
         plan = load_plan(write.plan)
         if not await self._may_go_to(holding, write):
+            return
+        if write.unsettled and not is_keyed(holding, write, plan):
+            # It waited for so long that the PMS has forgotten its key: it is looked for instead.
+            row = completion(write, Transition("reconciling"), outcome=NOT_SENT)
+            await self._finisher.finish(holding.worker_id, row)
             return
         if not await self._knows_what_was_there(holding, write, plan):
             return
@@ -185,6 +192,16 @@ class Sender:
             await self._budgets.slow_down(
                 holding.integration, holding.declaration, plan.budget_key, seconds
             )
+
+
+def is_keyed(holding: Holding, write: Claimed, plan: Plan) -> bool:
+    """Whether the PMS still knows the idempotency key that the first send of this write bore, so
+    that sending it again does nothing twice. The retry of another write has a key of its own."""
+    if not holding.declaration.idempotency_key or plan.operation == "update":
+        return False
+    if write.retry_of is not None or write.first_sent_at is None:
+        return False
+    return datetime.now(UTC) - write.first_sent_at < KEY_KNOWN_FOR
 
 
 def _attempt_record(

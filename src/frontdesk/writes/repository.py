@@ -47,7 +47,7 @@ _CANCEL_WAITING = """
 SELECT count(*) FROM end_writes(
     ARRAY(SELECT id FROM writes
         WHERE integration_id = $1 AND finished_at IS NULL
-            AND state IN ('scheduled', 'queued', 'retrying')
+            AND state IN ('scheduled', 'queued', 'retrying') AND NOT unsettled
         ORDER BY lane_number LIMIT $2),
     'cancelled', 'cancelled', 'The integration was archived before the write was sent.')
 """

@@ -26,6 +26,7 @@ CREATE TABLE writes (
     external_reference text,
     attempts integer NOT NULL DEFAULT 0,    -- number of the latest attempt; fences late completions
     failures integer NOT NULL DEFAULT 0,    -- attempts that count for backoff (a throttle does not)
+    unsettled boolean NOT NULL DEFAULT false,   -- a send may have had an effect: neither cancelled nor expired
     first_sent_at timestamptz,
     send_before timestamptz,                -- of the latest attempt
     error_code text,
@@ -92,7 +93,7 @@ BEGIN
     INSERT INTO writes (
         id, account_id, integration_id, vendor, operation, resident_id, budget_key, state, ready_at,
         input, plan, event, warnings, event_id, external_reference, expires_at, retry_of,
-        first_sent_at, send_before)
+        first_sent_at, send_before, unsettled)
     SELECT w.id, w.account_id, w.integration_id, w.vendor, w.operation, w.resident_id, w.budget_key,
         CASE WHEN old.state = 'uncertain' THEN 'reconciling' ELSE 'queued' END,
         CASE WHEN row_number() OVER (PARTITION BY w.integration_id, w.resident_id ORDER BY w.place) = 1
@@ -104,7 +105,8 @@ BEGIN
         w.input, w.plan, w.event, w.warnings, w.event_id, w.external_reference,
         clock_timestamp() + make_interval(hours => w.expiry_hours), w.retry_of,
         CASE WHEN old.state = 'uncertain' THEN old.first_sent_at END,
-        CASE WHEN old.state = 'uncertain' THEN old.send_before END
+        CASE WHEN old.state = 'uncertain' THEN old.send_before END,
+        coalesce(old.state = 'uncertain', false)
     FROM jsonb_to_recordset(batch) AS w(
         place integer, id uuid, account_id uuid, integration_id uuid, vendor text, operation text,
         resident_id uuid, budget_key text, input jsonb, plan jsonb, event jsonb, warnings jsonb,
@@ -167,7 +169,7 @@ BEGIN
             finished_at = clock_timestamp(),
             errors = errors || jsonb_build_array(jsonb_build_object(
                 'code', code, 'message', message, 'retryable', true, 'upstream_status', NULL))
-        WHERE id = ANY (ids) AND state IN ('scheduled', 'queued', 'retrying')
+        WHERE id = ANY (ids) AND state IN ('scheduled', 'queued', 'retrying') AND NOT unsettled
         RETURNING id, integration_id, resident_id)
     SELECT array_agg(id), array_agg(integration_id), array_agg(resident_id)
     INTO ended, integrations, residents FROM done;

@@ -148,7 +148,7 @@ RETURNS TABLE (
     write_id uuid, integration_id uuid, budget_key text, epoch bigint, wait double precision,
     account_id uuid, state text, attempts integer, failures integer, resident_id uuid, plan jsonb,
     first_sent_at timestamptz, send_before timestamptz, expires_at timestamptz, retry_of uuid,
-    attempt_id uuid)
+    unsettled boolean, attempt_id uuid)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
@@ -187,7 +187,7 @@ BEGIN
             SELECT w.id, w.state FROM writes AS w
             WHERE w.integration_id = ask.integration_id AND w.budget_key = ask.budget_key
                 AND w.ready_at <= clock_timestamp()
-                AND (w.expires_at > clock_timestamp() OR w.state = 'reconciling')
+                AND (w.expires_at > clock_timestamp() OR w.state = 'reconciling' OR w.unsettled)
             ORDER BY w.ready_at LIMIT ask.free FOR UPDATE SKIP LOCKED) AS picked;
 
         allowed := coalesce(cardinality(sends), 0);
@@ -209,7 +209,8 @@ BEGIN
             WHERE grants[b.place] > allowed;
             RETURN QUERY SELECT NULL::uuid, ask.integration_id, ask.budget_key, the_epoch,
                 greatest(longest, 0.02), NULL::uuid, NULL, NULL::integer, NULL::integer, NULL::uuid,
-                NULL::jsonb, NULL::timestamptz, NULL::timestamptz, NULL::timestamptz, NULL::uuid, NULL::uuid;
+                NULL::jsonb, NULL::timestamptz, NULL::timestamptz, NULL::timestamptz, NULL::uuid,
+                NULL::boolean, NULL::uuid;
             sends := sends[1:allowed];
         END IF;
 
@@ -237,7 +238,7 @@ BEGIN
             RETURNING id, job_id)
         SELECT c.id, c.integration_id, c.budget_key, the_epoch, 0::double precision, c.account_id,
             c.state, c.attempts, c.failures, c.resident_id, c.plan, c.first_sent_at, c.send_before,
-            c.expires_at, c.retry_of, logged.id
+            c.expires_at, c.retry_of, c.unsettled, logged.id
         FROM claimed AS c LEFT JOIN logged ON logged.job_id = c.id;
     END LOOP;
 END $$;
@@ -303,7 +304,7 @@ LANGUAGE sql AS $$
     FROM writes AS w
     WHERE w.integration_id = ANY (integrations) AND w.finished_at IS NULL AND w.state = 'sending'
         AND a.job_id = w.id AND a.kind = 'send' AND a.number = w.attempts AND a.finished_at IS NULL;
-    UPDATE writes AS w SET state = 'reconciling', ready_at = clock_timestamp()
+    UPDATE writes AS w SET state = 'reconciling', ready_at = clock_timestamp(), unsettled = true
     WHERE w.integration_id = ANY (integrations) AND w.finished_at IS NULL
         AND (w.state = 'sending' OR (w.state = 'reconciling' AND w.ready_at IS NULL));
 $$;
@@ -327,7 +328,7 @@ BEGIN
         SELECT * FROM jsonb_to_recordset(batch) AS r(
             write_id uuid, number integer, epoch bigint, from_state text, state text, ends boolean,
             delay double precision, failed boolean, x_id text, resolution text, error jsonb,
-            outcome text, send_within double precision)),
+            outcome text, send_within double precision, settled boolean)),
     allowed AS (
         SELECT r.* FROM rows AS r
         JOIN writes AS w ON w.id = r.write_id
@@ -344,6 +345,8 @@ BEGIN
                     AND w.first_sent_at = w.send_before - make_interval(secs => r.send_within)
                 THEN NULL ELSE w.first_sent_at END,
             finished_at = CASE WHEN r.ends THEN clock_timestamp() END,
+            unsettled = CASE WHEN r.state = 'reconciling' THEN true
+                ELSE w.unsettled AND NOT r.ends AND NOT coalesce(r.settled, false) END,
             failures = w.failures + CASE WHEN r.failed THEN 1 ELSE 0 END,
             x_id = coalesce(r.x_id, w.x_id),
             resolution = coalesce(r.resolution, w.resolution),
