@@ -163,7 +163,7 @@ class World:
 
 
 @asynccontextmanager
-async def _world(vendor: str, database_url: str, folder: Path) -> AsyncIterator[World]:
+async def running_world(vendor: str, database_url: str, folder: Path) -> AsyncIterator[World]:
     services = await open_services(make_settings(), database_url, role="worker")
     async with running_sandbox(folder) as sandbox:
         world = World(vendor, services, sandbox, Intake(services.database, queue=500, batch=64))
@@ -200,7 +200,7 @@ async def world(
     request: pytest.FixtureRequest, database_url: str, tmp_path: Path
 ) -> AsyncIterator[World]:
     """An integration of each vendor in turn, with a worker, after its first sync."""
-    async with _world(request.param, database_url, tmp_path) as world:
+    async with running_world(request.param, database_url, tmp_path) as world:
         world.start_worker()
 
         async def synced() -> bool:

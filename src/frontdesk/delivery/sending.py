@@ -21,6 +21,7 @@ from frontdesk.vendors.contract import (
     Plan,
     ReadRefused,
     Request,
+    Unaskable,
 )
 from frontdesk.vendors.masking import mask, masked
 from frontdesk.writes.plans import load_plan
@@ -93,6 +94,9 @@ class Sender:
             return True
         try:
             await self._reader.read_baseline(holding, write, plan)
+        except Unaskable:
+            # It will not be looked for either: what is there makes no difference.
+            return True
         except (NoAnswer, ReadRefused) as error:
             wait = 1.0
             if isinstance(error, ReadRefused):
