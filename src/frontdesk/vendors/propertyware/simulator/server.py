@@ -133,8 +133,8 @@ class PropertywareSimulator:
             "lease_with_120_notes": str(64_000 + BUSY_TENANCY),
             "building": "61001",
             "inactive_building": "61004",
-            "leasing_agent": "81001",
-            "property_manager": "81005",
+            "leasing_agent": "82001",
+            "property_manager": "82005",
             "soap_only_credentials": _soap_credentials("sandbox-1"),
             "readonly_credentials": {**self.credentials(1), **_soap_credentials("readonly-1")},
         }
