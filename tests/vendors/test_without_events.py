@@ -58,7 +58,7 @@ async def test_it_syncs_nothing_and_waits_for_nothing(
     client: aiohttp.ClientSession, database: Database, account: CallerAccount, code: str
 ) -> None:
     made = await integration(client, code)
-    body = {"models_to_sync": []}
+    body: dict[str, list[str]] = {"models_to_sync": []}
     async with client.post(f"{PATH}/{made['id']}/manual-sync", json=body) as answer:
         assert code in (await error_of(answer))["message"]
     jobs = "SELECT count(*) FROM read_jobs WHERE account_id = $1"
