@@ -166,26 +166,22 @@ async def test_what_the_simulator_refuses_is_judged_as_what_it_is(tmp_path: Path
         assert await session.sandbox.effects() == []
 
 
-@pytest.mark.parametrize(
-    ("status", "kind"),
-    [
-        (401, OutcomeKind.UNAUTHORISED),
-        (429, OutcomeKind.NOT_NOW),
-        (500, OutcomeKind.UNKNOWN),
-        (502, OutcomeKind.UNKNOWN),
-        (503, OutcomeKind.UNKNOWN),
-    ],
-)
-async def test_statuses_on_demand_are_judged(
-    tmp_path: Path, status: int, kind: OutcomeKind
-) -> None:
+async def test_statuses_on_demand_are_judged(tmp_path: Path) -> None:
+    kinds = {
+        401: OutcomeKind.UNAUTHORISED,
+        429: OutcomeKind.NOT_NOW,
+        500: OutcomeKind.UNKNOWN,
+        502: OutcomeKind.UNKNOWN,
+        503: OutcomeKind.UNKNOWN,
+    }
     async with live_session(tmp_path, VENDOR) as session:
         whose = Resident("r", session.examples["contact"], None, None, ())
-        for body in ("vendor", "html"):
-            await session.sandbox.fault(
-                vendor=VENDOR, fault="status", n=1, status=status, retry_after=2, body=body
-            )
-            outcome = await sent(session, planned(whose, notes="n"))
-            assert outcome.kind is kind, outcome
-            assert outcome.throttled is (status == 429)
-            assert outcome.retry_after == (2.0 if status == 429 else None)
+        for status, kind in kinds.items():
+            for body in ("vendor", "html"):
+                await session.sandbox.fault(
+                    vendor=VENDOR, fault="status", n=1, status=status, retry_after=2, body=body
+                )
+                outcome = await sent(session, planned(whose, notes="n"))
+                assert outcome.kind is kind, outcome
+                assert outcome.throttled is (status == 429)
+                assert outcome.retry_after == (2.0 if status == 429 else None)
