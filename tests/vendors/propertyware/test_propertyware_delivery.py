@@ -66,7 +66,10 @@ async def test_a_note_on_a_contact_whose_answer_was_lost_ends_uncertain_and_free
 
 
 async def test_its_owner_may_choose_to_have_it_sent_again(world: World) -> None:
+    # A worker that holds the integration learns of a changed setting a little later.
+    await world.stop_workers()
     await change(world, on_uncertain="resend")
+    world.start_worker()
     whose = await resident(world, "contact_with_two_current_leases")
     await world.fault(fault="reset_before_effect", n=1)
     write = await world.write(whose, "sent again unasked")
