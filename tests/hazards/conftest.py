@@ -189,7 +189,7 @@ class World:
 
 
 @asynccontextmanager
-async def open_world(vendor: str, database_url: str, folder: Path) -> AsyncIterator[World]:
+async def running_world(vendor: str, database_url: str, folder: Path) -> AsyncIterator[World]:
     services = await open_services(make_settings(), database_url, role="worker")
     async with running_sandbox(folder) as sandbox:
         world = World(vendor, services, sandbox, Intake(services.database, queue=500, batch=64))
@@ -242,7 +242,7 @@ async def world(
 ) -> AsyncIterator[World]:
     """An integration of each vendor in turn, with a worker, after its first sync."""
     hasten(request.param, monkeypatch)
-    async with open_world(request.param, database_url, tmp_path) as world:
+    async with running_world(request.param, database_url, tmp_path) as world:
         world.start_worker()
         await world.synced()
         yield world

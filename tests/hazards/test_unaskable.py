@@ -7,7 +7,7 @@ import pytest
 
 from frontdesk.delivery import reconcile
 from frontdesk.vendors.registry import connector_of
-from tests.hazards.conftest import VENDORS, open_world
+from tests.hazards.conftest import VENDORS, running_world
 
 
 async def test_a_write_that_its_pms_refuses_to_be_asked_about_ends_uncertain_and_frees_its_lane(
@@ -19,7 +19,7 @@ async def test_a_write_that_its_pms_refuses_to_be_asked_about_ends_uncertain_and
     declared = replace(connector.declaration, read_back=soon)
     monkeypatch.setattr(type(connector), "declaration", property(lambda _: declared))
     monkeypatch.setattr(reconcile, "REFUSALS_TO_GIVE_UP", 2)
-    async with open_world(vendor, database_url, tmp_path) as world:
+    async with running_world(vendor, database_url, tmp_path) as world:
         world.start_worker()
         await world.synced()
         (resident, *_) = await world.residents()

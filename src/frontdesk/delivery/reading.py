@@ -26,6 +26,7 @@ from frontdesk.vendors.contract import (
     Plan,
     ReadRefused,
     Resident,
+    Unaskable,
 )
 from frontdesk.writes.plans import load_plan
 
@@ -70,7 +71,8 @@ class Reader:
         return None if known is None else known.resident.email
 
     async def read_baseline(self, holding: Holding, write: Claimed, plan: Plan) -> None:
-        """Bring the resident's existing events into the cache. Raises `NoAnswer`, `ReadRefused`."""
+        """Bring the resident's existing events into the cache. Raises `NoAnswer`, `ReadRefused`,
+        `Unaskable`."""
         found = await self.read_events(holding, plan, "write")
         await self._catalog.store_found_events(holding.integration.id, write.resident_id, found)
         holding.note_baseline(write.resident_id)
@@ -78,7 +80,8 @@ class Reader:
     async def read_events(
         self, holding: Holding, plan: Plan, purpose: Purpose
     ) -> tuple[FoundEvent, ...]:
-        """The events at the place where this write goes."""
+        """The events at the place where this write goes. Raises `NoAnswer`, `ReadRefused`,
+        `Unaskable`."""
         trace = plan.trace
         resident = Resident(
             id="", x_id=trace.x_resident_id, x_property_id=None, email=None, leases=()
@@ -165,6 +168,8 @@ class Reader:
             return len(writes)
         except NoAnswer:
             return len(writes)
+        except Unaskable:
+            return 0
         missing = 0
         for write, plan in writes:
             async with holding.scope.matching:

@@ -23,6 +23,7 @@ from frontdesk.vendors.contract import (
     OutcomeKind,
     Plan,
     ReadRefused,
+    Unaskable,
 )
 from frontdesk.vendors.masking import mask
 from frontdesk.writes.plans import load_plan
@@ -59,15 +60,15 @@ class Reconciler:
             await self._move(holding, write, transition, "resent_with_its_key")
             return
         if not holding.declaration.read_back.possible:
-            # Its owner has seen it uncertain and asked for it again: that is his word to send.
-            choice = "resend" if write.retry_of else holding.integration.on_uncertain
-            transition = uncertain(choice, "this PMS cannot be asked.")
-            await self._move(holding, write, transition, "unaskable")
+            await self._not_askable(holding, write, "this PMS cannot be asked.")
             return
         settled_at = await self._settled_at(holding, write)
         began = datetime.now(UTC)
         try:
             found = await self._reader.read_events(holding, plan, "write")
+        except Unaskable as error:
+            await self._not_askable(holding, write, mask(str(error), holding.secrets))
+            return
         except (NoAnswer, ReadRefused) as error:
             await self._not_readable(holding, write, began, settled_at, error)
             return
@@ -140,6 +141,11 @@ class Reconciler:
         # Often at first, when the record is most likely to turn up, then ever more seldom.
         pause = min(LONGEST_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, waited / 2))
         return Transition("reconciling", delay=min(pause, left + 0.05))
+
+    async def _not_askable(self, holding: Holding, write: Claimed, reason: str) -> None:
+        # Its owner has seen it uncertain and asked for it again: that is his word to send.
+        choice = "resend" if write.retry_of else holding.integration.on_uncertain
+        await self._move(holding, write, uncertain(choice, reason), "unaskable")
 
     async def _not_readable(
         self,

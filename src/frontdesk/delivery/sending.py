@@ -22,6 +22,7 @@ from frontdesk.vendors.contract import (
     Plan,
     ReadRefused,
     Request,
+    Unaskable,
 )
 from frontdesk.vendors.masking import mask, masked, masked_headers
 from frontdesk.writes.plans import load_plan, same_address
@@ -142,6 +143,9 @@ class Sender:
             return True
         try:
             await self._reader.read_baseline(holding, write, plan)
+        except Unaskable:
+            # It will not be looked for either: what is there makes no difference.
+            return True
         except (NoAnswer, ReadRefused) as error:
             why = "what the PMS already holds could not be read first: "
             await self._not_prepared(holding, write, why, error)

@@ -89,14 +89,6 @@ def update_operation(declaration: Declaration | None = None) -> dict[str, Any]:
         Code.CONFLICT,
         Code.IDEMPOTENCY_MISMATCH,
     ]
-    if declaration is None or declaration.update is None:
-        schema = generic_schema("update")
-        name, title = "updateResidentEvent", "Change an event of a resident"
-    else:
-        schema = event_schema(declaration, "update", by_type=False)
-        name = f"updateResidentEvent{_word(declaration)}"
-        title = f"Change an event of a resident of {declaration.name}"
-    found = _operation(name, title, schema, {"notes": _example("notes")}, codes)
     event_id = {
         "name": "event_id",
         "in": "path",
@@ -104,6 +96,16 @@ def update_operation(declaration: Declaration | None = None) -> dict[str, Any]:
         "description": "Frontdesk's id of the event.",
         "schema": {"type": "string"},
     }
+    if declaration is None:
+        schema = generic_schema("update")
+        name, title = "updateResidentEvent", "Change an event of a resident"
+    else:
+        name = f"updateResidentEvent{_word(declaration)}"
+        title = f"Change an event of a resident of {declaration.name}"
+        if declaration.update is None:
+            return {**_refused(name, title, declaration), "parameters": [event_id]}
+        schema = event_schema(declaration, "update", by_type=False)
+    found = _operation(name, title, schema, {"notes": _example("notes")}, codes)
     return {**found, "parameters": [event_id, *found["parameters"]]}
 
 
@@ -132,7 +134,7 @@ def _operation(
 
 
 def _refused(name: str, title: str, declaration: Declaration) -> dict[str, Any]:
-    """A PMS without resident events: the path is there to say so."""
+    """A PMS without this operation: the path is there to say so."""
     answers = responses(Code.NOT_SUPPORTED)
     return {
         "operationId": name,

@@ -68,15 +68,15 @@ def routes() -> list[BaseRoute]:
                 operations=_documented("post", create_operation, declaration),
             )
         )
-        if declaration.update is not None:
-            found.append(
-                DocumentedRoute(
-                    f"{path}/{{event_id}}",
-                    _update_at(code),
-                    methods=["PUT"],
-                    operations=_documented("put", update_operation, declaration),
-                )
+        # Also where the PMS has no such operation: the path is there to say so.
+        found.append(
+            DocumentedRoute(
+                f"{path}/{{event_id}}",
+                _update_at(code),
+                methods=["PUT"],
+                operations=_documented("put", update_operation, declaration),
             )
+        )
     found.append(
         DocumentedRoute(
             f"{PATH}/{{event_id}}",

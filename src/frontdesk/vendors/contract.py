@@ -89,6 +89,12 @@ class ReadRefused(Exception):  # noqa: N818 — carries an outcome, as a value
         self.outcome = outcome
 
 
+class Unaskable(Exception):  # noqa: N818 — a fact about a record's place, not an error
+    """The PMS has no way to show the records at the place of one write, now or later; the message
+    says why. Where a PMS can show some records and not others, this tells them apart: a write whose
+    outcome is unknown ends as uncertain, instead of being looked for in vain for ever."""
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """Where and as whom an integration calls its PMS. `base_url` has no trailing slash."""
@@ -318,8 +324,8 @@ class Connector(Protocol):
     async def read_events(
         self, session: Session, resident: Resident, where: Mapping[str, str] | None = None
     ) -> tuple[FoundEvent, ...]:
-        """The resident's existing events: all of them, or those at `where` (a trace's place); every
-        page. Raises `NoAnswer`, `ReadRefused`."""
+        """The resident's existing events: all that the PMS shows, or those at `where` (a trace's
+        place); every page. Raises `NoAnswer`, `ReadRefused`; with `where` also `Unaskable`."""
         ...
 
     def refined_budget(self, answer: Answer) -> "QuotaReport | None":

@@ -133,7 +133,8 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class ReadBack:
-    """Whether and when the PMS can be asked for a written record.
+    """Whether and when the PMS can be asked for a written record. Where `possible`, a connector may
+    still say of one write's place that it cannot (`contract.Unaskable`).
 
     `late_effect_s`: seconds for which a request may still take effect after its connection is gone.
     `visible_after_s`: seconds until a written record shows in reads.
