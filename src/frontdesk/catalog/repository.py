@@ -86,7 +86,7 @@ which they were written."""
 _RESIDENT = f"""
 SELECT {RESIDENT_COLUMNS}
 FROM residents AS r WHERE r.id = $2 AND r.integration_id = $1
-"""  # noqa: S608 — put together of constants
+"""
 
 # What was in the cache before a moment; ordered by nothing, the caller makes a set of it.
 _EVENTS_BEFORE = """
