@@ -44,7 +44,9 @@ class LiveSession:
     async def call(self, request: Request) -> Answer:
         if self._login is None:
             return await self.send(request)
-        answer = await self.send(self._login.with_token(request, await self._signed_in(self._login)))
+        answer = await self.send(
+            self._login.with_token(request, await self._signed_in(self._login))
+        )
         if self._login.refuses(answer):
             self.token = None
             token = await self._signed_in(self._login)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,10 +20,9 @@ from frontdesk.vendors.rentmanager.simulator.answers import (
     invalid,
     missing,
 )
-from frontdesk.vendors.rentmanager.simulator.lists import listed, shown
+from frontdesk.vendors.rentmanager.simulator.lists import EMBEDS, listed, shown
 from frontdesk.vendors.rentmanager.simulator.seed import (
     API_USER_ID,
-    EMBEDS,
     SERVER_ZONE,
     STAFF_USER_ID,
     server_stamp,
@@ -132,7 +131,7 @@ def _draft(
         ):
             raise Refusal(missing())
         _check_stale(request, entry, existing)
-    fields = _fields(scene, entry, kind)
+    fields = _fields(entry, kind)
     if existing is None and not fields.get("Note"):
         raise Refusal(error_model(request, 400, "A history entry needs a Note."))
     _check_category(request, scene, fields, kind)
@@ -175,7 +174,7 @@ def _stored(scene: Scene, owner: Json, entry: Json, sent: Json, is_new: bool) ->
     return {key: value for key, value in entry.items() if value is not None and key != EMBEDS}
 
 
-def _fields(scene: Scene, entry: Json, kind: str) -> Json:
+def _fields(entry: Json, kind: str) -> Json:
     """What of the sent entry is written: what the model has, in its types; the rest is passed
     over, as the framework does."""
     fields: Json = {}
@@ -203,16 +202,24 @@ def _whole(value: Any, name: str) -> int:
 
 
 def _date(value: Any) -> str:
-    """A date or date-time; an offset is turned into the server's local time."""
+    """A date or date-time in the years that a database of theirs can hold; an offset is turned into
+    the server's local time."""
+    moment = _read_date(value)
+    if moment is None or not 1753 <= moment.year <= 9998:
+        raise Refusal(invalid("items[0].HistoryDate", "The value is not a DateTime."))
+    return moment.replace(microsecond=0).isoformat()
+
+
+def _read_date(value: Any) -> datetime | None:
+    if not isinstance(value, str):
+        return None
     try:
-        if not isinstance(value, str):
-            raise TypeError
         moment = datetime.fromisoformat(value)
         if moment.tzinfo is not None:
             moment = moment.astimezone(SERVER_ZONE).replace(tzinfo=None)
-    except (TypeError, ValueError, OverflowError):
-        raise Refusal(invalid("items[0].HistoryDate", "The value is not a DateTime.")) from None
-    return moment.replace(microsecond=0).isoformat()
+    except (ValueError, OverflowError):
+        return None
+    return moment
 
 
 def _check_stale(request: Request, entry: Json, existing: Json) -> None:
@@ -248,7 +255,4 @@ def _zone(scene: Scene, owner: Json) -> ZoneInfo:
 
 def _occurred(text: str, zone: ZoneInfo) -> datetime:
     """The instant of a local time, the earlier one where the clock shows it twice."""
-    naive = datetime.fromisoformat(text)
-    if naive == datetime.min:
-        naive = datetime.combine(date(1900, 1, 1), time())
-    return naive.replace(tzinfo=zone).astimezone(UTC)
+    return datetime.fromisoformat(text).replace(tzinfo=zone).astimezone(UTC)

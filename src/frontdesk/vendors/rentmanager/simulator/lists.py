@@ -105,7 +105,7 @@ def shown(request: Request, row: Json) -> Json:
         return _plain(row, ())
     singular = {word.partition(".")[0].lower() for word in _words(request, "embed")}
     wire = _plain(row, embeds)
-    empty = {name: [] for name in row.get(EMBEDS, {}) if name.lower() in singular}
+    empty: Json = {name: [] for name in row.get(EMBEDS, {}) if name.lower() in singular}
     return {name: value for name, value in {**empty, **wire}.items() if name.lower() in fields}
 
 

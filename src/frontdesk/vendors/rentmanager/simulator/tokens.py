@@ -64,8 +64,9 @@ def proven_user(request: Request) -> str | None:
     path = request.path.lower()
     if path == "/authentication/authorizeuser":
         user, password = (request.json_object.get(key) for key in ("Username", "Password"))
-        known = isinstance(user, str) and isinstance(password, str) and _USER.fullmatch(user)
-        return user if known and proves(VENDOR, user, password) else None
+        if not isinstance(user, str) or not isinstance(password, str):
+            return None
+        return user if _USER.fullmatch(user) and proves(VENDOR, user, password) else None
     if path == "/authentication/authorizepartner":
         found = _PARTNER.fullmatch(request.headers.get("x-rm12api-partnertoken", ""))
         return found[1] if found is not None and proves(VENDOR, found[1], found[2]) else None
