@@ -53,15 +53,13 @@ async def test_no_rows_are_a_204_without_a_body(rm: RentManager) -> None:
     assert answer.header("x-total-results") == "0"
 
 
-@pytest.mark.parametrize("name", ["pagesize", "pagenumber"])
-@pytest.mark.parametrize("value", ["0", "-1", "x"])
-async def test_a_page_that_is_no_number_is_a_400(rm: RentManager, name: str, value: str) -> None:
-    assert (await rm.get(f"/Tenants?{name}={value}")).status == 400
+async def test_a_page_that_is_no_number_is_a_400(rm: RentManager) -> None:
+    for words in ("pagesize=0", "pagesize=x", "pagenumber=-1", "pagenumber=0"):
+        assert (await rm.get(f"/Tenants?{words}")).status == 400, words
 
 
-@pytest.mark.parametrize(
-    ("filters", "count"),
-    [
+async def test_a_filter_keeps_what_it_says(rm: RentManager) -> None:
+    for filters, count in (
         ("TenantID,eq,305", 1),
         ("TenantID,ne,305", 119),
         ("TenantID,in,(305,306)", 2),
@@ -76,11 +74,9 @@ async def test_a_page_that_is_no_number_is_a_400(rm: RentManager, name: str, val
         ("FirstName,sw,Ad", 4),
         ("FirstName,ew,da", 4),
         ("FirstName,ct,oluwa", 4),
-    ],
-)
-async def test_a_filter_keeps_what_it_says(rm: RentManager, filters: str, count: int) -> None:
-    answer = await rm.get(f"/Tenants?filters={filters}&fields=TenantID")
-    assert len(answer.json) == count
+    ):
+        answer = await rm.get(f"/Tenants?filters={filters}&fields=TenantID")
+        assert len(answer.json) == count, filters
 
 
 async def test_orderby_is_passed_over_and_ordering_options_are_a_404(rm: RentManager) -> None:
@@ -123,16 +119,12 @@ async def test_null_fields_are_left_out(rm: RentManager) -> None:
     assert "ColorID" not in tenant
 
 
-@pytest.mark.parametrize(
-    "resource", ["Tenants", "Leases", "Properties", "Units", "Users", "HistoryCategories"]
-)
-async def test_every_collection_answers_whole_and_one_by_one(
-    rm: RentManager, resource: str
-) -> None:
-    rows = (await rm.get(f"/{resource}")).json
-    key = next(iter(rows[0]))
-    one = await rm.get(f"/{resource.lower()}/{rows[-1][key]}")
-    assert one.json == rows[-1]
+async def test_every_collection_answers_whole_and_one_by_one(rm: RentManager) -> None:
+    for resource in ("Tenants", "Leases", "Properties", "Units", "Users", "HistoryCategories"):
+        rows = (await rm.get(f"/{resource}")).json
+        key = next(iter(rows[0]))
+        one = await rm.get(f"/{resource.lower()}/{rows[-1][key]}")
+        assert one.json == rows[-1]
 
 
 async def test_the_history_is_one_list_and_four(rm: RentManager) -> None:

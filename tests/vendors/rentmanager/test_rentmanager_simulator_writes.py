@@ -87,9 +87,9 @@ async def test_of_several_entries_all_are_saved_or_none(rm: RentManager) -> None
     assert len(await rm.sandbox.effects()) == 2
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
+async def test_a_body_that_cannot_be_read_is_the_frameworks_400(rm: RentManager) -> None:
+    headers = {"Content-Type": "application/json"}
+    for body in (
         b"",
         b"{",
         b"{}",
@@ -105,34 +105,25 @@ async def test_of_several_entries_all_are_saved_or_none(rm: RentManager) -> None
         b'[{"HistoryID": true, "Note": "n"}]',
         b"\xff\xfe",
         b'[{"Note": "\\ud800"}]',
-    ],
-)
-async def test_a_body_that_cannot_be_read_is_the_frameworks_400(
-    rm: RentManager, body: bytes
-) -> None:
-    headers = {"Content-Type": "application/json"}
-    answer = await rm.call("POST", NOTES, body=body, headers=headers)
-    assert answer.status == 400, answer.body
-    assert set(answer.json) == {"Message", "ModelState"}
+    ):
+        answer = await rm.call("POST", NOTES, body=body, headers=headers)
+        assert answer.status == 400, answer.body
+        assert set(answer.json) == {"Message", "ModelState"}
     assert await rm.sandbox.effects() == []
 
 
-@pytest.mark.parametrize(
-    "entry",
-    [
+async def test_an_entry_that_is_not_fit_is_refused_in_the_error_model(rm: RentManager) -> None:
+    unfit: tuple[dict[str, Any], ...] = (
         {},
         {"Note": ""},
         {"Note": "n", "HistoryCategoryID": 999},
         {"Note": "n", "HistoryCategoryID": 5},
         {"Note": "n", "HistoryCategoryID": 11},
-    ],
-)
-async def test_an_entry_that_is_not_fit_is_refused_in_the_error_model(
-    rm: RentManager, entry: dict[str, Any]
-) -> None:
-    answer = await rm.save(entry)
-    assert answer.status == 400
-    assert is_error_model(answer)
+    )
+    for entry in unfit:
+        answer = await rm.save(entry)
+        assert answer.status == 400
+        assert is_error_model(answer)
     assert await rm.sandbox.effects() == []
 
 
@@ -141,24 +132,17 @@ async def test_another_media_type_is_a_415(rm: RentManager) -> None:
     assert (await rm.call("POST", NOTES, body=b"[]", headers=headers)).status == 415
 
 
-@pytest.mark.parametrize(
-    ("tenant", "text", "instant"),
-    [
+async def test_a_time_is_local_to_the_tenants_property_or_else_eastern(rm: RentManager) -> None:
+    for tenant, text, instant in (
         ("301", "2026-03-02T09:30:00", "2026-03-02T16:30:00"),  # Denver
         ("349", "2026-03-02T09:30:00", "2026-03-02T14:30:00"),  # New York
         ("405", "2026-03-02T09:30:00", "2026-03-02T14:30:00"),  # no property: Eastern
         ("301", "2026-03-02", "2026-03-02T07:00:00"),
-    ],
-)
-async def test_a_time_is_local_to_the_tenants_property_or_else_eastern(
-    rm: RentManager, tenant: str, text: str, instant: str
-) -> None:
-    (saved,) = (
-        await rm.save({"Note": "n", "HistoryDate": text}, f"/Tenants/{tenant}/HistoryNotes")
-    ).json
-    assert saved["HistoryDate"] == (text if "T" in text else f"{text}T00:00:00")
-    (effect,) = await rm.sandbox.effects()
-    assert effect["occurred_at"].startswith(instant)
+    ):
+        path = f"/Tenants/{tenant}/HistoryNotes"
+        (saved,) = (await rm.save({"Note": "n", "HistoryDate": text}, path)).json
+        assert saved["HistoryDate"] == (text if "T" in text else f"{text}T00:00:00")
+        assert (await rm.sandbox.effects())[-1]["occurred_at"].startswith(instant), text
 
 
 async def test_without_a_date_an_entry_is_of_now(rm: RentManager) -> None:
