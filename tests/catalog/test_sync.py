@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from frontdesk.catalog.service import CatalogService
-from frontdesk.catalog.sync import FULL_EVERY, SINCE_MARGIN, SyncRunner
+from frontdesk.catalog.sync import FULL_EVERY, SINCE_MARGIN, URGENT, SyncRunner
 from frontdesk.database.pool import Database, Record
 from frontdesk.errors import ApiError
 from frontdesk.vendors.declaration import Model
@@ -347,9 +347,9 @@ async def test_what_a_caller_waits_for_comes_before_a_running_sync(
     resident = await id_of(database, integration, "residents", "r1")
     service = CatalogService(database)
     await service.manual_sync(integration.account_id, integration.id, [], [resident])
-    assert await runner.run_step(integration, pms, PaperSession(), urgent_only=True)
+    assert await runner.run_step(integration, pms, PaperSession(), least=URGENT)
     assert pms.asked_events == ["r1"]
-    assert not await runner.run_step(integration, pms, PaperSession(), urgent_only=True)
+    assert not await runner.run_step(integration, pms, PaperSession(), least=URGENT)
 
 
 async def sync_now(

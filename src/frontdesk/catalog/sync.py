@@ -35,8 +35,8 @@ from frontdesk.vendors.contract import (
 from frontdesk.vendors.declaration import Declaration, Model
 from frontdesk.vendors.registry import vendors
 
-URGENT = 1
-"""Jobs of this urgency or less are waited for; see `run_step`."""
+URGENT, SCHEDULED, BACKGROUND = 1, 5, 9
+"""The urgency of what somebody waits for, of syncs, and of reading ahead; see `run_step`."""
 
 SINCE_MARGIN = timedelta(minutes=10)
 """An incremental read begins this much before the last one did: the PMS's clock is not ours, and a
@@ -113,15 +113,14 @@ class SyncRunner:
         connector: Connector,
         session: Session,
         *,
-        urgent_only: bool = False,
+        least: int = BACKGROUND,
     ) -> bool:
         """Do one step of the integration's most urgent job; False when none is due.
 
-        With `urgent_only` only what a caller waits for. May run several times at once for one
+        Of jobs as urgent as `least` or more so. May run several times at once for one
         integration. Raises `Unauthorised` and `DatabaseUnavailable`; the PMS's other failures are
         the job's own."""
-        urgency = URGENT if urgent_only else 9
-        row = await jobs.claim(self._database, integration.id, urgency, tuple(self._in_hand))
+        row = await jobs.claim(self._database, integration.id, least, tuple(self._in_hand))
         if row is None:
             return False
         job = steps.Job.of(row)
@@ -227,7 +226,7 @@ async def begin_sync(
         account_id,
         integration_id,
         root_id,
-        [step_of(model, _since(last.get(str(model))), urgency=5) for model in models],
+        [step_of(model, _since(last.get(str(model))), urgency=SCHEDULED) for model in models],
     )
     return True
 

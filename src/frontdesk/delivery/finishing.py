@@ -19,6 +19,9 @@ from frontdesk.delivery.repository import Claimed, DeliveryRepository
 log = structlog.get_logger(__name__)
 
 LARGEST_BATCH = 128
+COMMITS_AT_ONCE = 2
+"""While one commit is under way, the next batch need not wait for its end."""
+
 _PAUSE_SECONDS = 0.25
 
 
@@ -45,6 +48,11 @@ class Finisher:
 
     async def run(self) -> None:
         """Commit completions for ever; cancelled by the worker when all are through."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(COMMITS_AT_ONCE):
+                group.create_task(self._commit_for_ever())
+
+    async def _commit_for_ever(self) -> None:
         while True:
             while not self._waiting:
                 self._arrived.clear()

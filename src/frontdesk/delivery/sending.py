@@ -23,7 +23,7 @@ from frontdesk.vendors.contract import (
     ReadRefused,
     Request,
 )
-from frontdesk.vendors.masking import mask, masked
+from frontdesk.vendors.masking import mask, masked, masked_headers
 from frontdesk.writes.plans import load_plan
 
 SEND_WITHIN_SECONDS = 2.0
@@ -193,7 +193,7 @@ def _shown(answer: Answer, secrets: tuple[str, ...]) -> Mapping[str, Any]:
     body = answer.body.decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
     return {
         "status": answer.status,
-        "headers": {name: mask(value, secrets) for name, value in answer.headers.items()},
+        "headers": masked_headers(answer.headers, secrets),
         "body": mask(body[:SHOWN_ANSWER_CHARACTERS], secrets),
         "received_at": datetime.now(UTC),
     }

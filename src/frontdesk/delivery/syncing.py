@@ -7,14 +7,19 @@ from uuid import UUID
 import structlog
 
 from frontdesk.catalog.known import SyncedIntegration
-from frontdesk.catalog.sync import SyncRunner, Unauthorised
+from frontdesk.catalog.sync import BACKGROUND, SCHEDULED, SyncRunner, Unauthorised
 from frontdesk.database.pool import Database, DatabaseUnavailable
+from frontdesk.delivery import clock
 from frontdesk.delivery.holding import Holding
 from frontdesk.delivery.reading import Reader
 from frontdesk.delivery.stopping import Stopping
 from frontdesk.vendors.contract import FoundEvent, Resident
 
 log = structlog.get_logger(__name__)
+
+AHEAD_EVERY_SECONDS = 1.0
+"""While an integration's writes are out, one step of reading ahead in so many seconds: it must not
+cost them time, and must not stand still under a load that never ends."""
 
 
 class Syncer:
@@ -26,6 +31,7 @@ class Syncer:
         self._stopping = stopping
         self._holdings: Mapping[UUID, Holding] = {}
         self._busy: set[UUID] = set()
+        self._next_ahead: dict[UUID, float] = {}
         self._stop = asyncio.Event()
 
     def is_busy(self, holding: Holding) -> bool:
@@ -62,7 +68,9 @@ class Syncer:
             while self._holdings.get(integration_id) is holding and not self._stop.is_set():
                 if holding.is_closed:
                     return
-                if not await self._runner.run_step(holding.integration, holding.connector, session):
+                if not await self._runner.run_step(
+                    holding.integration, holding.connector, session, least=self._least(holding)
+                ):
                     return
         except Unauthorised as error:
             await self._stopping.unauthorised(holding, str(error))
@@ -70,6 +78,16 @@ class Syncer:
             log.warning("database_unavailable", doing="sync", reason=str(error))
         finally:
             self._busy.discard(integration_id)
+
+    def _least(self, holding: Holding) -> int:
+        """How urgent a read must be for its turn now."""
+        if not holding.writing:
+            return BACKGROUND
+        moment = clock.now()
+        if moment < self._next_ahead.get(holding.integration.id, 0.0):
+            return SCHEDULED
+        self._next_ahead[holding.integration.id] = moment + AHEAD_EVERY_SECONDS
+        return BACKGROUND
 
     async def _found(
         self, integration: SyncedIntegration, resident: Resident, found: tuple[FoundEvent, ...]

@@ -39,6 +39,8 @@ POLL_SECONDS = 1.0
 POLL_SECONDS_WITHOUT_LISTEN = 0.05
 CHORES_EVERY_SECONDS = 0.5
 DATABASE_PAUSE_SECONDS = 0.5
+CLAIMS_AT_ONCE = 2
+"""While one claim is under way, other integrations need not wait for its end."""
 
 
 class WorkerServices(Protocol):
@@ -99,6 +101,8 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_flight = 0
         self._wanted: set[UUID] = set()
+        self._claiming: set[UUID] = set()
+        self._next_poll = 0.0
         self._wake = asyncio.Event()
 
     async def run(self) -> None:
@@ -120,7 +124,10 @@ class Worker:
                 group.create_task(self._every(seconds, work), name=work.__name__)
                 for seconds, work in loops
             ]
-            running.append(group.create_task(self._claim_for_ever(), name="claims"))
+            running += [
+                group.create_task(self._claim_for_ever(), name=f"claims {number}")
+                for number in range(CLAIMS_AT_ONCE)
+            ]
             await self._stop.wait()
             await self._drain(running)
             finisher.cancel()
@@ -175,27 +182,32 @@ class Worker:
 
     async def _claim_for_ever(self) -> None:
         poll = POLL_SECONDS if self._database.can_listen else POLL_SECONDS_WITHOUT_LISTEN
-        next_poll = 0.0
         while not self._stop.is_set():
-            left = next_poll - clock.now()
-            if not self._wanted and left > 0:
+            left = self._next_poll - clock.now()
+            if not self._wanted - self._claiming and left > 0:
                 self._wake.clear()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(left):
                         await self._wake.wait()
-            if clock.now() >= next_poll:
+            if clock.now() >= self._next_poll:
                 # The net under the notifications: backoffs that ran out, wake-ups that were lost.
                 self._wanted |= self._holdings.keys()
-                next_poll = clock.now() + poll
+                self._next_poll = clock.now() + poll
+            mine = self._wanted - self._claiming
+            self._wanted -= mine
+            self._claiming |= mine
             try:
-                await self._claim()
+                await self._claim(mine)
             except DatabaseUnavailable as error:
                 log.warning("database_unavailable", doing="claim", reason=str(error))
                 await pause(DATABASE_PAUSE_SECONDS, self._stop)
+            finally:
+                self._claiming -= mine
+                if self._wanted:
+                    self._wake.set()
 
-    async def _claim(self) -> None:
+    async def _claim(self, wanted: set[UUID]) -> None:
         """One claim for every integration that may have something to send and has a free slot."""
-        wanted, self._wanted = self._wanted, set()
         asked, reserved = self._ask(wanted)
         if not asked or self._stop.is_set():
             await self._release(reserved)
@@ -286,29 +298,30 @@ class Worker:
         asyncio.get_running_loop().call_later(max(0.005, seconds), self._want, integration_id)
 
     async def _carry(self, holding: Holding, write: Claimed, began: float) -> None:
-        with structlog.contextvars.bound_contextvars(
+        # This is a task of its own, so these end with it.
+        structlog.contextvars.bind_contextvars(
             job_id=str(write.id), integration_id=str(write.integration_id)
-        ):
-            try:
-                if write.state == "reconciling":
-                    await self._reconciler.reconcile(holding, write)
-                else:
-                    budgets = self._budgets.of(
-                        holding.integration, holding.declaration, write.plan["budget_key"]
-                    )
-                    life = granted_life([w for budget in budgets for w in budget["windows"]])
-                    leave_before = began + min(SEND_WITHIN_SECONDS, life)
-                    await self._sender.send(holding, write, leave_before)
-            except Exception as error:
-                # A fault of ours. Whether a request left is not known from here: look, never resend.
-                log.exception("write_failed_unexpectedly", error=type(error).__name__)
-                await self._finisher.finish(
-                    holding.worker_id,
-                    completion(write, after_fault(write.failures), outcome="unknown"),
+        )
+        try:
+            if write.state == "reconciling":
+                await self._reconciler.reconcile(holding, write)
+            else:
+                budgets = self._budgets.of(
+                    holding.integration, holding.declaration, write.plan["budget_key"]
                 )
-            finally:
-                await self._release({holding: 1})
-                self._want(write.integration_id)
+                life = granted_life([w for budget in budgets for w in budget["windows"]])
+                leave_before = began + min(SEND_WITHIN_SECONDS, life)
+                await self._sender.send(holding, write, leave_before)
+        except Exception as error:
+            # A fault of ours. Whether a request left is not known from here: look, never resend.
+            log.exception("write_failed_unexpectedly", error=type(error).__name__)
+            await self._finisher.finish(
+                holding.worker_id,
+                completion(write, after_fault(write.failures), outcome="unknown"),
+            )
+        finally:
+            await self._release({holding: 1})
+            self._want(write.integration_id)
 
     # --- tasks and the end ------------------------------------------------------------------------
 

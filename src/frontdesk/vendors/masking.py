@@ -9,7 +9,7 @@ no encryption, and it does not look into compressed bodies.
 import base64
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from urllib.parse import quote, quote_plus
 from xml.sax.saxutils import escape
@@ -29,14 +29,27 @@ def mask(text: str, secrets: Iterable[str]) -> str:
     """The text with every spelling of every secret replaced by `***`. A very short secret is
     replaced only where it is a whole JSON string or the whole content of an XML element or
     attribute."""
-    chosen = _chosen(secrets)
+    chosen = _chosen(tuple(secrets))
     return _mask(text, chosen)
+
+
+def masked_headers(headers: Mapping[str, str], secrets: Iterable[str]) -> dict[str, str]:
+    """An answer's headers, each masked."""
+    chosen = _chosen(tuple(secrets))
+    spellings, cores = _forms(chosen)
+    # Nearly all answers repeat no secret: one look at all of them together tells.
+    together = "\n".join(headers.values())
+    if not any(len(secret) < _SHORT for secret in chosen) and not any(
+        form in together for form in (*spellings, *cores)
+    ):
+        return dict(headers)
+    return {name: _mask(value, chosen) for name, value in headers.items()}
 
 
 def masked(request: Request, secrets: Iterable[str]) -> dict[str, object]:
     """A request as it may be shown: `{method, url, headers, body}`, the body as text (None where
     there is none). Headers that the request declares secret are masked whole."""
-    chosen = _chosen(secrets)
+    chosen = _chosen(tuple(secrets))
     return {
         "method": request.method,
         "url": _mask_alone(_mask(request.url, chosen), chosen),
@@ -52,7 +65,8 @@ def masked(request: Request, secrets: Iterable[str]) -> dict[str, object]:
     }
 
 
-def _chosen(secrets: Iterable[str]) -> tuple[str, ...]:
+@lru_cache(maxsize=64)
+def _chosen(secrets: tuple[str, ...]) -> tuple[str, ...]:
     # longest first: a secret that contains another must not leave its own remains behind
     return tuple(sorted({secret for secret in secrets if secret}, key=lambda s: (-len(s), s)))
 
