@@ -25,6 +25,7 @@ from uuid import UUID
 
 import aiohttp
 import asyncpg
+import hypothesis
 import pytest
 import structlog
 import uvicorn
@@ -45,6 +46,12 @@ structlog.configure(
         ),
     ]
 )
+
+# No test's verdict may hang on how busy the machine is.
+hypothesis.settings.register_profile(
+    "frontdesk", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("frontdesk")
 
 SERVER_VARIABLE = "FRONTDESK_TEST_DATABASE_URL"
 ENCRYPTION_KEY = base64.b64encode(b"a key that only these tests use!").decode()

@@ -129,3 +129,17 @@ async def test_two_sandboxes_refuse_each_other_within_one_process_too(tmp_path: 
         with pytest.raises(WorldBusyError, match="in use"):
             async with running_sandbox(tmp_path):
                 pass
+
+
+async def test_no_record_id_comes_again_after_a_reset_or_in_a_new_sandbox(tmp_path: Path) -> None:
+    given: list[int] = []
+    for folder in ("one", "another"):
+        async with running_sandbox(tmp_path / folder) as client:
+            for _ in range(2):
+                headers = await keys(client)
+                answer = await client.call(
+                    "POST", NOTES, headers=headers, json_body={"Note": "again"}
+                )
+                given.append(answer.json["Id"])
+                await client.call("POST", "/_sandbox/reset")
+    assert given == sorted(set(given))

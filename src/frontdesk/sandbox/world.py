@@ -15,6 +15,8 @@ from typing import Any, Literal, TypeVar
 from frontdesk.sandbox.repository import EffectRow, Repository, Row
 
 Origin = Literal["api", "staff"]
+_NUMBERS_SINCE = datetime(2026, 1, 1, tzinfo=UTC)
+_NUMBERS_A_SECOND = 20
 T = TypeVar("T")
 
 
@@ -58,10 +60,16 @@ class World:
         self.vendor = vendor
         self._repository = repository
         self._collections: dict[str, _Collection] = {}
+        # A PMS gives no id twice. Counted from the time, what is written here gets none that an
+        # earlier sandbox gave, whose records a database that outlived it still knows.
+        age = datetime.now(UTC) - _NUMBERS_SINCE
+        self.first_number = int(age.total_seconds() * _NUMBERS_A_SECOND)
         self.load()
 
     def load(self) -> None:
-        """Read the stored world, in place of what is in memory."""
+        """Read the stored world, in place of what is in memory; no number is given again."""
+        given = (known.highest + 1 for known in self._collections.values())
+        self.first_number = max(self.first_number, *given, 0)
         self._collections = {}
         for row in self._repository.records(self.vendor):
             self.collection(row.collection).put(row)
@@ -89,6 +97,7 @@ class World:
             origin=origin,
             credential=credential,
             hidden_until=moment.timestamp() + hidden_seconds if hidden_seconds else 0.0,
+            first_number=self.first_number,
         )
         try:
             answer = act(scene)
@@ -128,6 +137,7 @@ class Scene:
         origin: Origin,
         credential: str,
         hidden_until: float,
+        first_number: int = 1,
     ) -> None:
         self._world = world
         self.now = now
@@ -135,6 +145,7 @@ class Scene:
         self.origin: Origin = origin
         self.credential = credential
         self._hidden_until = hidden_until
+        self._first_number = first_number
         self._clock = datetime.now(UTC).timestamp()
         self.written: list[Row] = []
         self.effects: list[EffectRow] = []
@@ -161,8 +172,9 @@ class Scene:
                 yield row.body
 
     def next_number(self, collection: str, first: int = 1) -> int:
-        """A number that no record of the collection ever had."""
-        return max(first, self._world.collection(collection).highest + 1)
+        """A number that no record of the collection ever had, in this sandbox or an earlier one."""
+        highest = self._world.collection(collection).highest
+        return max(first, self._first_number, highest + 1)
 
     def put(
         self, collection: str, number: int, body: dict[str, Any], *, parent: int = 0
