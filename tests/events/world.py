@@ -4,6 +4,7 @@ No vendor is named: what a body needs is read from the declaration, as a caller 
 capabilities.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -45,6 +46,14 @@ def changing() -> Vendor:
     return with_(lambda declaration: declaration.update is not None)
 
 
+def classes_of(declaration: Declaration) -> Mapping[str, EventClass]:
+    """The event types of an integration of this vendor, with their classes: the vendor's own, or
+    one for notes where every customer has his own."""
+    if declaration.classes or Model.EVENT_TYPES not in declaration.reads:
+        return declaration.classes
+    return {"8": EventClass.NOTE}
+
+
 @dataclass(frozen=True)
 class World:
     """An integration and the ids of its records, by `model:x_id`."""
@@ -67,7 +76,7 @@ class World:
 
     def type_of(self, event_class: EventClass) -> str:
         """An event type of this class."""
-        x_id = next(x for x, c in self.declaration.classes.items() if c is event_class)
+        x_id = next(x for x, c in classes_of(self.declaration).items() if c is event_class)
         return self.id(Model.EVENT_TYPES, x_id)
 
     def body(self, event_class: EventClass = EventClass.NOTE, **changes: Any) -> dict[str, Any]:
@@ -78,7 +87,7 @@ class World:
         values = self.values(event_class)
         needed = {name for name, taken in operation.fields.items() if taken.required}
         if "event_type_id" in needed:
-            x_id = next(x for x, c in self.declaration.classes.items() if c is event_class)
+            x_id = next(x for x, c in classes_of(self.declaration).items() if c is event_class)
             for rule in operation.rules:
                 if rule.applies(event_class, x_id, frozenset()):
                     needed |= set(rule.require)
@@ -97,7 +106,7 @@ class World:
             "employee_id": self.ids.get(f"{Model.EMPLOYEES}:21"),
             "email_to": EMAIL.lower(),
         }
-        if self.declaration.classes:
+        if classes_of(self.declaration):
             kind = self.type_of(event_class)
             values |= {
                 "event_type_id": kind,
@@ -148,7 +157,7 @@ async def build(
 def _records(declaration: Declaration) -> dict[Model, list[Record]]:
     lease = Lease("31", "current", "1", "11", "51")
     other = Lease("32", "current", "1", "12", "52")
-    types = [*declaration.classes, "elsewhere"]
+    types = [*classes_of(declaration), "elsewhere"]
     return {
         Model.PROPERTIES: [
             Record(
@@ -178,6 +187,7 @@ def _records(declaration: Declaration) -> dict[Model, list[Record]]:
                     "name": f"Type {x_id}",
                     "models": ["leads" if x_id == "elsewhere" else "residents"],
                 },
+                event_class=classes_of(declaration).get(x_id),
             )
             for x_id in types
         ],

@@ -209,6 +209,20 @@ def test_a_category_has_the_class_of_what_it_is_for(
     assert guesses.category_class(name, kinds) is event_class
 
 
+def test_a_category_for_letters_or_out_of_use_does_not_apply_to_residents() -> None:
+    notes = [{"HistoryCategoryType": "Note"}]
+    letters = [{"HistoryCategoryType": "Letter"}]
+    for types, is_active, models in (
+        (notes, True, ["residents"]),
+        (notes, None, ["residents"]),
+        (None, True, ["residents"]),
+        (notes, False, ["history"]),
+        (letters, True, ["history"]),
+    ):
+        item = {"HistoryCategoryID": 1, "IsActive": is_active, "HistoryCategoryTypes": types}
+        assert records.event_type_record(item, TODAY).fields["models"] == models, item
+
+
 def test_an_address_of_two_lines_is_read_as_two() -> None:
     record = records.unit_record(
         {

@@ -86,17 +86,20 @@ def event_type_record(item: Upstream, _today: date) -> Record:
     """From `/HistoryCategories`. `extra` keeps what the category is for, and whether it is used."""
     name = values.text(item.get("Name"))
     kinds = guesses.category_kinds(item.get("HistoryCategoryTypes"))
+    is_active = values.truth(item.get("IsActive"))
+    fits = is_active is not False and (not kinds or any(kind in guesses.KINDS for kind in kinds))
     return Record(
         model=Model.EVENT_TYPES,
         x_id=_id(item, "HistoryCategoryID"),
         fields={
             "x_location_id": LOCATION_ID,
             "code": None,
-            "models": ["residents"],
+            # What is for letters alone, or no longer in use, still stands in a tenant's history.
+            "models": ["residents" if fits else "history"],
             "name": name,
         },
         event_class=guesses.category_class(name, kinds),
-        extra={"kinds": list(kinds), "is_active": values.truth(item.get("IsActive"))},
+        extra={"kinds": list(kinds), "is_active": is_active},
     )
 
 
