@@ -20,6 +20,7 @@ from tests.integrations.world import (
 
 from frontdesk.application import Services
 from frontdesk.database.pool import Database
+from frontdesk.integrations.addresses import base_url_of
 from frontdesk.vendors.contract import Vendor
 from frontdesk.vendors.registry import vendors
 
@@ -55,7 +56,7 @@ async def test_an_integration_of_every_vendor_gets_the_contracts_defaults(
         "max_request_cadence": None,
         "max_job_concurrency": declaration.max_job_concurrency,
         "new_properties_are_enabled": True,
-        "base_url": declaration.base_url,
+        "base_url": base_url_of(declaration, credentials_of(vendor)),
         "on_uncertain": "hold",
         "mark_notes": False,
         "write_expiry_hours": 72,

@@ -48,13 +48,13 @@ GUESSES = (
 )
 
 _TENANT_HISTORY = re.compile(
-    r"/tenants/(\d{1,9})/(history|historynotes|historycalls|historyemails|historyvisits)", re.I
+    r"/tenants/(\d{1,10})/(history|historynotes|historycalls|historyemails|historyvisits)", re.I
 )
 _HISTORY = re.compile(r"/(history|historynotes|historycalls|historyemails|historyvisits)", re.I)
-_ENTRY = re.compile(r"/(historynotes|historycalls|historyemails|historyvisits)/(\d{1,9})", re.I)
-_UPLOAD = re.compile(r"/historynotes/(\d{1,9})/uploadattachments?", re.I)
-_RECORDS = re.compile(r"/([a-z]+)(?:/(\d{1,9}))?", re.I)
-_TENANT = re.compile(r"/tenants/(\d{1,9})", re.I)
+_ENTRY = re.compile(r"/(historynotes|historycalls|historyemails|historyvisits)/(\d{1,10})", re.I)
+_UPLOAD = re.compile(r"/historynotes/(\d{1,10})/uploadattachments?", re.I)
+_RECORDS = re.compile(r"/([a-z]+)(?:/(\d{1,10}))?", re.I)
+_TENANT = re.compile(r"/tenants/(\d{1,10})", re.I)
 
 # Resource (in lower case) → collection, and the fields by which it can be filtered.
 _COLLECTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
