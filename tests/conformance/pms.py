@@ -42,7 +42,7 @@ _SPECIAL: Mapping[str, Any] = {
     "event_type": "Note",
 }
 _OTHER: Mapping[str, Any] = {
-    "event_datetime": "2026-03-02T17:31:17Z",
+    "event_datetime": "2026-03-03T17:31:17Z",
     "appointment_datetime": "2026-03-06T10:04:00-07:00",
     "time_from": "09:11",
     "time_to": "09:53",

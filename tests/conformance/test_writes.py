@@ -1,6 +1,7 @@
 """What every connector must do with an event: carry all of it, or refuse it, and find it again."""
 
 import json
+from base64 import b64decode
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -33,6 +34,12 @@ def spelt_on_the_wire(name: str) -> bool:
     # lease; whether these are told at all is asked apart.
     kind = FIELDS[name].kind
     return kind in _OWN_WORDS and len(FIELDS[name].choices) != 1
+
+
+def basic_users_of(request: Request) -> list[str]:
+    """Name and password of a Basic user (RFC 7617), who stands in no header in clear."""
+    schemes = (value.partition(" ") for value in request.headers.values())
+    return [b64decode(token).decode() for scheme, _, token in schemes if scheme.lower() == "basic"]
 
 
 async def test_every_declared_field_arrives(pms: Pms) -> None:
@@ -200,7 +207,7 @@ async def test_no_secret_shows_in_a_masked_read(pms: Pms, monkeypatch: pytest.Mo
     if pms.session.token is not None:
         secrets += (pms.session.token,)
     for request in requests:
-        sent = "\n".join((request.url, *request.headers.values()))
+        sent = "\n".join((request.url, *request.headers.values(), *basic_users_of(request)))
         assert any(secret in sent for secret in secrets) or request.body, "as whom does it read?"
         shown = json.dumps(masked(request, secrets), ensure_ascii=False)
         assert not [1 for secret in secrets if secret in shown], request.url

@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 
 from frontdesk.database.pool import Database
+from frontdesk.delivery.budget_repository import BudgetRepository
 from frontdesk.delivery.finishing import completion
 from frontdesk.delivery.outcomes import Transition
 from frontdesk.delivery.repository import Claimed, DeliveryRepository
@@ -332,7 +333,7 @@ async def test_a_vendors_slow_down_holds_every_process(
     the = await stock(database)
     await accept(database, new_write(the, new_id()))
     me = await worker(repository)
-    await repository.slow_down("slow", "m", 30.0)
+    await BudgetRepository(database).slow_down("slow", "m", 30.0)
     budgets = [{"scope": "slow", "method": "m", "windows": [[40, 60]]}]
     asked = [
         {
@@ -346,6 +347,24 @@ async def test_a_vendors_slow_down_holds_every_process(
     claimed, exhausted = await repository.claim(me, asked, 2.0)
     assert claimed == []
     assert 28 < exhausted[0].wait <= 30
+
+
+async def test_what_is_accepted_while_its_integration_is_archived_is_cancelled(
+    database: Database, repository: DeliveryRepository
+) -> None:
+    the = await stock(database)
+    write = new_write(the, new_id())
+    await accept(database, write)
+    await repository.cancel_stranded()
+    assert await repository.cancel_stranded() == 0
+    await database.execute(
+        "UPDATE integrations SET is_archived = true, updated_at = clock_timestamp() WHERE id = $1",
+        the.integration_ids[0],
+    )
+    assert await repository.cancel_stranded() == 1
+    state = await database.fetch_value("SELECT state FROM writes WHERE id = $1", write.id)
+    assert state == "cancelled"
+    assert await repository.cancel_stranded() == 0
 
 
 async def test_the_retry_of_an_uncertain_write_begins_by_looking_for_it(

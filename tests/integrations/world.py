@@ -18,8 +18,11 @@ def a_vendor() -> Vendor:
 
 
 def credentials_of(vendor: Vendor) -> dict[str, str]:
-    """Credentials with every key that the vendor declares."""
-    return {key.name: f"{SESAME}-{key.name}" for key in vendor.declaration.credentials}
+    """Credentials with every key that the vendor declares; an address is the vendor's own."""
+    return {
+        key.name: vendor.declaration.base_url if key.is_url else f"{SESAME}-{key.name}"
+        for key in vendor.declaration.credentials
+    }
 
 
 def body_of(vendor: Vendor | None = None, **changes: Any) -> dict[str, Any]:

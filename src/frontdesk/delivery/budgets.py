@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
-from frontdesk.delivery.repository import DeliveryRepository
+from frontdesk.delivery.budget_repository import BudgetRepository
 from frontdesk.integrations.service import Integration
 from frontdesk.vendors.contract import Outcome, OutcomeKind, QuotaReport, ReadRefused
 from frontdesk.vendors.declaration import Declaration
@@ -30,7 +30,7 @@ def granted_life(windows: Sequence[Sequence[int]]) -> float:
 class Budgets:
     """The budgets that an integration's calls count against."""
 
-    def __init__(self, repository: DeliveryRepository, factor: float) -> None:
+    def __init__(self, repository: BudgetRepository, factor: float) -> None:
         self._repository = repository
         self._factor = factor
 

@@ -64,6 +64,11 @@ class Reader:
             holding, self._budgets, self._wire, self._stopping, self._logins, purpose=purpose
         )
 
+    async def primary_email(self, holding: Holding, write: Claimed) -> str | None:
+        """The resident's primary e-mail address as last read."""
+        known = await self._catalog.resident(holding.integration.id, write.resident_id)
+        return None if known is None else known.resident.email
+
     async def read_baseline(self, holding: Holding, write: Claimed, plan: Plan) -> None:
         """Bring the resident's existing events into the cache. Raises `NoAnswer`, `ReadRefused`."""
         found = await self.read_events(holding, plan, "write")

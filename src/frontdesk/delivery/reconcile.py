@@ -31,6 +31,7 @@ log = structlog.get_logger(__name__)
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 15.0
+REFUSALS_TO_GIVE_UP = 5
 KEY_KNOWN_FOR = timedelta(hours=23)
 """Vendors that know idempotency keys keep them for 24 hours; an hour is left for what is under way."""
 
@@ -162,6 +163,13 @@ class Reconciler:
         await self._repository.log_read_back(
             write.id, holding.worker_id, began, "unreadable", words
         )
+        refused = isinstance(error, ReadRefused) and error.outcome.kind is OutcomeKind.REJECTED
+        if refused and failures >= REFUSALS_TO_GIVE_UP and began >= self._settled_at(holding, write):
+            # In its own words, again and again: this PMS cannot be asked after all.
+            choice = "resend" if write.retry_of else holding.integration.on_uncertain
+            transition = uncertain(choice, f"the PMS refuses to be asked ({words}).")
+            await self._move(holding, write, transition, "unaskable")
+            return
         pause = max(FIRST_PAUSE_SECONDS, backoff(min(failures, 5), retry_after))
         await self._move(
             holding, write, Transition("reconciling", delay=pause, failed=True), "unreadable"

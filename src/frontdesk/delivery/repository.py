@@ -87,6 +87,14 @@ SELECT array_agg(id) FROM (
         AND state IN ('scheduled', 'queued', 'retrying')
     ORDER BY expires_at LIMIT 500) AS due
 """
+# What another process accepted in the moment in which the integration was archived.
+_STRANDED = """
+SELECT array_agg(left_over.id) FROM integrations AS i, LATERAL (
+    SELECT w.id FROM writes AS w
+    WHERE w.integration_id = i.id AND w.finished_at IS NULL
+        AND w.state IN ('scheduled', 'queued', 'retrying') LIMIT 500) AS left_over
+WHERE i.is_archived AND i.updated_at > clock_timestamp() - interval '1 hour'
+"""
 _END = "SELECT end_writes($1, $2, $3, $4) AS id"
 
 # What a worker that had lost its lease saw all the same: definite words count, guesses do not.
@@ -147,35 +155,7 @@ _TIE = "SELECT tie_record($1, $2, $3::jsonb)"
 
 _EVENTS_READ_AT = "SELECT events_read_at FROM residents WHERE id = $1"
 
-# --- budgets --------------------------------------------------------------------------------------
-
-_TAKE = "SELECT granted, wait FROM take_budget($1, $2, $3::jsonb, $4, $5, $6)"
-
-# A vendor's word only ever lowers: a later, milder answer of a request sent earlier changes nothing.
-_SLOW_DOWN = """
-INSERT INTO budgets AS b (scope, method, blocked_until)
-VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3))
-ON CONFLICT (scope, method) DO UPDATE
-    SET blocked_until = greatest(b.blocked_until, EXCLUDED.blocked_until),
-        updated_at = clock_timestamp()
-"""
-
-_NOTE_LIMITS = """
-INSERT INTO budgets AS b (scope, method, limits) VALUES ($1, $2, $3::jsonb)
-ON CONFLICT (scope, method) DO UPDATE SET limits = EXCLUDED.limits, updated_at = clock_timestamp()
-    WHERE b.limits <> EXCLUDED.limits
-"""
-
-_BUDGET_STATUS = """
-SELECT b.method, b.blocked_until, b.limits, b.updated_at,
-    coalesce((SELECT jsonb_object_agg(seconds, used) FROM (
-        SELECT k.seconds, sum(k.used) AS used FROM budget_buckets AS k
-        WHERE k.scope = b.scope AND k.method = b.method
-            AND (k.bucket + 1) * k.seconds / 60.0
-                > extract(epoch FROM clock_timestamp()) - k.seconds
-        GROUP BY k.seconds) AS sums), '{}') AS used
-FROM budgets AS b WHERE b.scope = $1 ORDER BY b.method
-"""
+# --- the queue ---------------------------------------------------------------------------------
 
 _QUEUE_STATUS = """
 SELECT count(w.id) AS depth, min(w.submitted_at) AS oldest, min(w.ready_at) AS next_ready,
@@ -325,6 +305,13 @@ class DeliveryRepository:
         ended = await self._database.fetch(_END, ids, "expired", "expired", message)
         return len(ended)
 
+    async def cancel_stranded(self) -> int:
+        ids = await self._database.fetch_value(_STRANDED)
+        if not ids:
+            return 0
+        message = "The integration was archived before the write was sent."
+        return len(await self._database.fetch(_END, ids, "cancelled", "cancelled", message))
+
     async def evidence(self, write_id: UUID) -> dict[str, Any] | None:
         row = await self._database.fetch_row(_EVIDENCE, write_id)
         return None if row is None else dict(row)
@@ -359,32 +346,6 @@ class DeliveryRepository:
     async def events_read_at(self, resident_id: UUID) -> datetime | None:
         read_at: datetime | None = await self._database.fetch_value(_EVENTS_READ_AT, resident_id)
         return read_at
-
-    async def take_budget(
-        self, scope: str, method: str, windows: Sequence[Sequence[int]], *, keep: float, life: float
-    ) -> tuple[int, float]:
-        row = await self._database.fetch_row(
-            _TAKE, scope, method, orjson.dumps(windows).decode(), 1, keep, life
-        )
-        assert row is not None  # noqa: S101 — a function with OUT parameters answers one row
-        return row["granted"], row["wait"]
-
-    async def slow_down(self, scope: str, method: str, seconds: float) -> None:
-        await self._database.execute(_SLOW_DOWN, scope, method, seconds)
-
-    async def note_limits(self, scope: str, method: str, limits: Mapping[str, int]) -> None:
-        await self._database.execute(_NOTE_LIMITS, scope, method, orjson.dumps(limits).decode())
-
-    async def budget_status(self, scope: str) -> list[dict[str, Any]]:
-        rows = await self._database.fetch(_BUDGET_STATUS, scope)
-        return [
-            {
-                **dict(row),
-                "limits": orjson.loads(row["limits"]),
-                "used": orjson.loads(row["used"]),
-            }
-            for row in rows
-        ]
 
     async def queue_status(self, integration_id: UUID) -> dict[str, Any]:
         row = await self._database.fetch_row(_QUEUE_STATUS, integration_id)

@@ -24,7 +24,7 @@ from frontdesk.vendors.contract import (
     Request,
 )
 from frontdesk.vendors.masking import mask, masked, masked_headers
-from frontdesk.writes.plans import load_plan
+from frontdesk.writes.plans import load_plan, same_address
 
 SEND_WITHIN_SECONDS = 2.0
 """Between the commit that puts an attempt on disk and its first byte; past it nothing is sent."""
@@ -54,6 +54,8 @@ class Sender:
     async def send(self, holding: Holding, write: Claimed, leave_before: float) -> None:
         """One attempt, from its request to its recorded outcome. `leave_before` is by `clock.now`."""
         plan = load_plan(write.plan)
+        if not await self._may_go_to(holding, write):
+            return
         if not await self._knows_what_was_there(holding, write, plan):
             return
         try:
@@ -107,6 +109,20 @@ class Sender:
         row = completion(write, transition, outcome=NOT_SENT)
         row |= {"code": NOT_SENT, "message": why, "send_within": SEND_WITHIN_SECONDS}
         await self._finisher.finish(holding.worker_id, row)
+
+    async def _may_go_to(self, holding: Holding, write: Claimed) -> bool:
+        """Whether the address that the event names is still the resident's: it may have changed
+        since the event was accepted, and a message must not reach whom it no longer belongs to."""
+        named = write.plan.get("email_to")
+        if named is None or same_address(named, await self._reader.primary_email(holding, write)):
+            return True
+        message = "email_to is no longer the resident's primary e-mail address; nothing was sent."
+        refused = Outcome(OutcomeKind.REJECTED, code="not_allowed", message=message)
+        transition = after_send(refused, holding.declaration, write.failures)
+        row = completion(write, transition, outcome=NOT_SENT)
+        row |= {"code": refused.code, "message": message, "send_within": SEND_WITHIN_SECONDS}
+        await self._finisher.finish(holding.worker_id, row)
+        return False
 
     async def _knows_what_was_there(self, holding: Holding, write: Claimed, plan: Plan) -> bool:
         """Where the PMS stamps no records, what a resident had before the first attempt must be

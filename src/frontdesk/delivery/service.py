@@ -4,8 +4,10 @@ from typing import Any
 from uuid import UUID
 
 from frontdesk.database.pool import Database
+from frontdesk.delivery.budget_repository import BudgetRepository
 from frontdesk.delivery.budgets import Budgets
 from frontdesk.delivery.repository import DeliveryRepository
+from frontdesk.errors import ApiError, Code
 from frontdesk.integrations.service import IntegrationService
 from frontdesk.vendors.declaration import Declaration
 from frontdesk.vendors.registry import vendors
@@ -16,7 +18,8 @@ class DeliveryService:
 
     def __init__(self, database: Database, factor: float) -> None:
         self._repository = DeliveryRepository(database)
-        self._budgets = Budgets(self._repository, factor)
+        self._stored_budgets = BudgetRepository(database)
+        self._budgets = Budgets(self._stored_budgets, factor)
         self._integrations: IntegrationService | None = None
 
     def serve(self, integrations: IntegrationService) -> None:
@@ -31,11 +34,18 @@ class DeliveryService:
         """`{updated_at, api_ratelimits, queue_depth, expected_start}`: per API method the minute,
         hour and day limits of the contract, and the windows as they are with what is left."""
         assert self._integrations is not None  # noqa: S101 — set by the composition root
-        (integration,) = await self._integrations.load([integration_id])
+        loaded = await self._integrations.load([integration_id])
+        if not loaded:
+            raise ApiError(
+                Code.CONFLICT,
+                "This integration's credentials do not open with the key that this process has; "
+                "enter them anew, or start with the key that they were stored with.",
+            )
+        (integration,) = loaded
         declaration = vendors()[integration.vendor].declaration
         stored = {
             row["method"]: row
-            for row in await self._repository.budget_status(integration.budget_scope)
+            for row in await self._stored_budgets.budget_status(integration.budget_scope)
         }
         queue = await self._repository.queue_status(integration_id)
         methods = sorted({*stored, *_methods(declaration)})

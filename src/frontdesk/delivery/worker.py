@@ -16,6 +16,7 @@ import structlog
 from frontdesk.catalog.service import CatalogService
 from frontdesk.database.pool import Database, DatabaseUnavailable
 from frontdesk.delivery import clock
+from frontdesk.delivery.budget_repository import BudgetRepository
 from frontdesk.delivery.budgets import Budgets, granted_life
 from frontdesk.delivery.finishing import Finisher, completion
 from frontdesk.delivery.holding import Holding
@@ -70,7 +71,9 @@ class Worker:
         self._database = services.database
         self._stop = stop
         self._repository = DeliveryRepository(services.database)
-        self._budgets = Budgets(self._repository, services.settings.budget_factor)
+        self._budgets = Budgets(
+            BudgetRepository(services.database), services.settings.budget_factor
+        )
         self._stopping = Stopping(self._repository)
         self._finisher = Finisher(self._repository)
         self._wire = Wire(connections=services.settings.worker_slots * 2)
@@ -112,6 +115,7 @@ class Worker:
             (lease_seconds / 5, self._leases.heartbeat),
             (LEASES_EVERY_SECONDS, self._leases.balance),
             (CHORES_EVERY_SECONDS, self._expire),
+            (LEASES_EVERY_SECONDS, self._cancel_stranded),
             (CHORES_EVERY_SECONDS, self._read_catalogs),
             (0.1, self._learn_ids),
         ]
@@ -150,6 +154,10 @@ class Worker:
 
     async def _expire(self) -> None:
         while await self._repository.expire() and not self._stop.is_set():
+            pass
+
+    async def _cancel_stranded(self) -> None:
+        while await self._repository.cancel_stranded() and not self._stop.is_set():
             pass
 
     async def _read_catalogs(self) -> None:

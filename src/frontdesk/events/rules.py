@@ -21,6 +21,7 @@ from frontdesk.events.references import References
 from frontdesk.events.schemas import ReadBody, read_moment
 from frontdesk.vendors.contract import EventIntent, Notice, Reference
 from frontdesk.vendors.declaration import Declaration, Operation, TimeRule
+from frontdesk.writes.plans import same_address
 
 OperationName = Literal["create", "update"]
 
@@ -296,7 +297,7 @@ def _check_email(checked: Checked, terms: Terms, known: Resolved) -> None:
     if address is None or known.resident is None:
         return
     primary = known.resident.resident.email
-    if primary is None or address.strip().casefold() != primary.strip().casefold():
+    if not same_address(address, primary):
         checked.refuse(
             Problem(
                 "not_allowed",

@@ -348,6 +348,12 @@ def _dry_run(target: _Target, plan: Plan, warnings: list[dict[str, Any]]) -> dic
     return {"valid": True, "request": masked(request, secrets), "warnings": warnings}
 
 
+def _stored_plan(plan: Plan, email_to: str | None) -> dict[str, Any]:
+    """The plan, and the address that is checked again before it is sent."""
+    stored = dump_plan(plan)
+    return stored if email_to is None else {**stored, "email_to": email_to}
+
+
 def _write(
     job_id: UUID,
     account_id: UUID,
@@ -375,7 +381,7 @@ def _write(
         resident_id=resident.id,
         budget_key=prepared.plan.budget_key,
         input=_answered(target, prepared),
-        plan=dump_plan(prepared.plan),
+        plan=_stored_plan(prepared.plan, accepted.get("email_to")),
         event=record,
         warnings=warnings,
         event_id=event_id,

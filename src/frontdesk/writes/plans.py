@@ -26,6 +26,13 @@ def dump_plan(plan: Plan) -> dict[str, Any]:
     }
 
 
+def same_address(one: str | None, other: str | None) -> bool:
+    """Whether two e-mail addresses are the same to people: blanks around and case do not count."""
+    if one is None or other is None:
+        return False
+    return one.strip().casefold() == other.strip().casefold()
+
+
 def load_plan(stored: Mapping[str, Any]) -> Plan:
     """The plan that `dump_plan` made."""
     trace = stored["trace"]
