@@ -179,7 +179,7 @@ class RentManagerSimulator:
 
     def sign(self, reply: Reply, quota: Quota) -> Reply:
         """The version, and the company's minute; `reset` is always a minute from now."""
-        headers = [("x-api-version", "12.2607.9741.10976")]
+        headers = [("x-api-version", "12.0.0.0")]
         now = time.time()
         for share in quota.shares:
             reset = int(now) + WINDOW_SECONDS
