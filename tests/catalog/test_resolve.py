@@ -227,3 +227,27 @@ async def test_a_kind_finds_no_type_of_another_integration_or_account(database: 
         found = (resolved.event_type, resolved.kind_type_id, resolved.note_type_id)
         assert found == (None, None, None)
         assert resolved.mapped_kinds == ()
+
+
+async def test_a_resident_bears_the_zone_in_which_his_events_are_read(
+    database: Database, full: tuple[PaperIntegration, dict[str, UUID | None]]
+) -> None:
+    integration, wanted = full
+    catalog = CatalogService(database)
+    resident_id = wanted["resident_id"]
+    assert resident_id is not None
+
+    async def zone() -> str | None:
+        known = await catalog.resident(integration.id, resident_id)
+        assert known is not None
+        return known.resident.timezone
+
+    assert await zone() == "America/Denver", "what the PMS tells of the property"
+    await database.execute(
+        "UPDATE integrations SET timezone = 'America/Chicago' WHERE id = $1", integration.id
+    )
+    assert await zone() == "America/Denver"
+    await database.execute(
+        "UPDATE properties SET data = data - 'timezone' WHERE integration_id = $1", integration.id
+    )
+    assert await zone() == "America/Chicago", "else the integration's"

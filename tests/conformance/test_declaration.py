@@ -122,7 +122,11 @@ def test_its_credentials_have_names_and_a_secret(declaration: Declaration) -> No
     assert len(set(names)) == len(names)
     assert all(name.strip() == name != "" for name in names)
     if vendors()[declaration.vendor].connector is not None:
-        assert any(key.secret and key.required for key in declaration.credentials)
+        required = {key.name for key in declaration.credentials if key.required}
+        secret = {key.name for key in declaration.credentials if key.secret}
+        for choice in declaration.credential_choices or (frozenset(),):
+            assert choice <= set(names)
+            assert secret & (required | choice), "nothing proves who calls"
     given = {key.name: f"value of {key.name}" for key in declaration.credentials}
     hidden = {f"value of {key.name}" for key in declaration.credentials if key.secret}
     assert set(declaration.secrets_of(given)) == hidden

@@ -191,19 +191,21 @@ async def test_no_secret_shows_in_a_masked_request(pms: Pms) -> None:
 
 async def test_no_secret_shows_in_a_masked_read(pms: Pms, monkeypatch: pytest.MonkeyPatch) -> None:
     requests: list[Request] = []
-    call = pms.session.call
+    send = pms.session.send
 
     async def recorded(request: Request) -> Answer:
         requests.append(request)
-        return await call(request)
+        return await send(request)
 
-    monkeypatch.setattr(pms.session, "call", recorded)
+    monkeypatch.setattr(pms.session, "send", recorded)
     await synced(pms.connector, pms.session)
     plan, draft = pms.plan_with({"notes": "Nothing secret"})
     await pms.connector.read_events(pms.session, pms.resident_of(draft), plan.trace.where)
     assert len(requests) > len(SYNCED) / 2
     secrets = pms.declaration.secrets_of(pms.session.access.credentials)
     assert secrets
+    if pms.session.token is not None:
+        secrets += (pms.session.token,)
     for request in requests:
         sent = "\n".join((request.url, *request.headers.values(), *basic_users_of(request)))
         assert any(secret in sent for secret in secrets) or request.body, "as whom does it read?"

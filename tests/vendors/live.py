@@ -8,17 +8,25 @@ from typing import Any
 import aiohttp
 from tests.sandbox.running import SandboxClient, running_sandbox
 
-from frontdesk.vendors.contract import Access, Answer, Connector, Record, Request
+from frontdesk.vendors.contract import Access, Answer, Connector, Login, Record, Request
 from frontdesk.vendors.declaration import Model
+from frontdesk.vendors.registry import vendors
 
 
 class LiveSession:
-    """See `frontdesk.vendors.contract.Session`."""
+    """See `frontdesk.vendors.contract.Session`. Where calls bear a token it logs in once, and once
+    more for a call whose token is refused."""
 
     def __init__(
-        self, http: aiohttp.ClientSession, sandbox: SandboxClient, vendor: Mapping[str, Any]
+        self,
+        http: aiohttp.ClientSession,
+        sandbox: SandboxClient,
+        vendor: Mapping[str, Any],
+        login: Login | None = None,
     ) -> None:
         self._http = http
+        self._login = login
+        self.token: str | None = None
         self.sandbox = sandbox
         self.examples: Mapping[str, Any] = vendor["examples"]
         self._access = Access(vendor["base_url"], vendor["credentials"])
@@ -31,8 +39,27 @@ class LiveSession:
     def use(self, credentials: Mapping[str, Any]) -> None:
         """Other credentials from now on."""
         self._access = Access(self._access.base_url, credentials)
+        self.token = None
 
     async def call(self, request: Request) -> Answer:
+        if self._login is None:
+            return await self.send(request)
+        answer = await self.send(
+            self._login.with_token(request, await self._signed_in(self._login))
+        )
+        if self._login.refuses(answer):
+            self.token = None
+            token = await self._signed_in(self._login)
+            answer = await self.send(self._login.with_token(request, token))
+        return answer
+
+    async def _signed_in(self, login: Login) -> str:
+        if self.token is None:
+            self.token = login.token_of(await self.send(login.request(self._access)))
+        return self.token
+
+    async def send(self, request: Request) -> Answer:
+        """This very request, as it stands."""
         async with self._http.request(
             request.method, request.url, headers=dict(request.headers), data=request.body
         ) as response:
@@ -50,7 +77,7 @@ async def live_session(data_dir: Path, vendor: str, **options: float) -> AsyncIt
         aiohttp.ClientSession() as http,
     ):
         overview = await sandbox.overview()
-        yield LiveSession(http, sandbox, overview["vendors"][vendor])
+        yield LiveSession(http, sandbox, overview["vendors"][vendor], vendors()[vendor].login)
 
 
 async def synced(connector: Connector, session: LiveSession) -> dict[Model, dict[str, Record]]:

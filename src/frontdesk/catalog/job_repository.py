@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from frontdesk.catalog.repository import RESIDENT_COLUMNS
 from frontdesk.catalog.values import as_json
 from frontdesk.database.pool import Connection, Record
 
@@ -104,14 +105,13 @@ UPDATE integrations SET data_access = data_access || $2::jsonb,
 WHERE id = $1
 """
 
-_NEXT_RESIDENT = """
-SELECT id, x_id, x_property_id, property_id, email_1, leases, extra, unit_ids, last_seen,
-    events_read_at
-FROM residents
-WHERE integration_id = $1 AND (events_read_at IS NULL OR events_read_at < $2)
-    AND NOT id = ANY ($3)
-ORDER BY events_read_at NULLS FIRST LIMIT 1
-"""
+_NEXT_RESIDENT = f"""
+SELECT {RESIDENT_COLUMNS}
+FROM residents AS r
+WHERE r.integration_id = $1 AND (r.events_read_at IS NULL OR r.events_read_at < $2)
+    AND NOT r.id = ANY ($3)
+ORDER BY r.events_read_at NULLS FIRST LIMIT 1
+"""  # noqa: S608 — put together of constants
 
 _LOG = """
 INSERT INTO attempts (job_id, account_id, integration_id, job_type, kind, number, created_at,

@@ -84,10 +84,23 @@ SELECT id, integration_id, vendor, resident_id, x_id, x_property_id, property_id
 FROM events WHERE id = $2 AND account_id = $1
 """
 
-_RESIDENT = """
-SELECT id, x_id, x_property_id, property_id, email_1, leases, extra, unit_ids, last_seen,
-    events_read_at
-FROM residents WHERE id = $2 AND integration_id = $1
+RESIDENT_COLUMNS = """
+    r.id, r.x_id, r.x_property_id, r.property_id, r.email_1, r.leases, r.extra, r.unit_ids,
+    r.last_seen, r.events_read_at,
+    coalesce(
+        (SELECT coalesce(c.timezone, p.data->>'timezone') FROM properties AS p
+            LEFT JOIN integration_properties AS c
+                ON c.integration_id = p.integration_id AND c.property_id = p.id
+            WHERE p.id = r.property_id AND p.integration_id = r.integration_id),
+        (SELECT i.timezone FROM integrations AS i WHERE i.id = r.integration_id)
+    ) AS timezone
+"""
+"""Of `residents AS r`, what `rows.resident_of` reads: times without offset are read in the zone in
+which they were written."""
+
+_RESIDENT = f"""
+SELECT {RESIDENT_COLUMNS}
+FROM residents AS r WHERE r.id = $2 AND r.integration_id = $1
 """
 
 # What was in the cache before a moment; ordered by nothing, the caller makes a set of it.

@@ -56,6 +56,7 @@ def resident_of(row: Record) -> KnownResident:
             email=row["email_1"],
             leases=load_leases(from_json(row["leases"])),
             extra=from_json(row["extra"]),
+            timezone=row["timezone"],
         ),
         last_seen=row["last_seen"],
         property_id=row["property_id"],

@@ -102,7 +102,13 @@ class Preparer:
     ) -> tuple[dict[str, Any] | None, Any]:
         """A body that is accepted, or None and why not."""
         fields = kind.schema["properties"]
-        wanted = [*kind.schema.get("required", ()), *(("notes",) if "notes" in fields else ())]
+        # The type is given wherever there is one: without it the event would be of another kind.
+        typed = kind.event_type.get("id") is not None and "event_type_id" in fields
+        wanted = [
+            *kind.schema.get("required", ()),
+            *(("notes",) if "notes" in fields else ()),
+            *(("event_type_id",) if typed else ()),
+        ]
         body: dict[str, Any] = {}
         while True:
             for name in wanted:

@@ -5,6 +5,7 @@ nothing unless the caller asked for that (then each drop is a warning). It knows
 call and decides nothing about leases, routes or the wire: that is the connector's part.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, time
 from typing import Any
 
@@ -66,8 +67,11 @@ def intent_of(
     *,
     property_timezone: str | None = None,
     x_event_id: str | None = None,
+    existing: Mapping[str, Any] | None = None,
+    existing_type: Reference | None = None,
 ) -> EventIntent:
-    """The event with every id resolved, for the connector. The resident must be known."""
+    """The event with every id resolved, for the connector. The resident must be known. The last
+    three arguments are an update's: the record's PMS id, its cached fields, its event type."""
     if resolved.resident is None:
         raise ValueError("an event without its resident cannot be planned")
 
@@ -90,6 +94,8 @@ def intent_of(
         unit=reference("unit"),
         x_event_id=x_event_id,
         property_timezone=property_timezone,
+        existing=existing or {},
+        existing_type=existing_type,
     )
 
 

@@ -22,7 +22,7 @@ from frontdesk.events.schemas import ReadBody, read_changed_event, read_new_even
 from frontdesk.events.type_map import EventTypeMap
 from frontdesk.ids import new_id, parse_id
 from frontdesk.integrations.service import Integration, IntegrationService
-from frontdesk.vendors.contract import Access, Connector, Plan, Refused, Vendor
+from frontdesk.vendors.contract import Access, Connector, Plan, Reference, Refused, Vendor
 from frontdesk.vendors.masking import MASK, masked
 from frontdesk.vendors.registry import vendors
 from frontdesk.writes.idempotency import Key
@@ -226,6 +226,8 @@ class EventsService:
                 resolved,
                 property_timezone=(place.timezone if place else None) or integration.timezone,
                 x_event_id=None if event is None else event.x_id,
+                existing=None if event is None else event.data,
+                existing_type=await self._type_of(account_id, event),
             )
             try:
                 plan = target.connector.plan(intent)
@@ -242,6 +244,15 @@ class EventsService:
                 details={"property_id": str(place.id)},
             )
         return _Prepared(checked, resolved, place, plan)
+
+    async def _type_of(self, account_id: UUID, event: KnownEvent | None) -> Reference | None:
+        """The event type that an existing event was last written with."""
+        written_with = None if event is None else event.data.get("event_type_id")
+        if event is None or not isinstance(written_with, str):
+            return None
+        wanted = {"event_type_id": parse_id(written_with)}
+        known = await self._catalog.resolve(account_id, event.integration_id, wanted)
+        return None if known.event_type is None else known.event_type.reference
 
     async def _with_write(self, account_id: UUID, reply: Reply, options: Options) -> Reply:
         """With `wait`: the answer with the write as it stands after it. The write is stored: a

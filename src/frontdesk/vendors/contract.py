@@ -170,7 +170,8 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Resident:
-    """The resident of an event as the catalog knows him."""
+    """The resident of an event as the catalog knows him. `timezone`: the IANA zone of his property,
+    else of the integration, where events are read and one of them is known."""
 
     id: str
     x_id: str
@@ -178,6 +179,7 @@ class Resident:
     email: str | None
     leases: tuple[Lease, ...]
     extra: Mapping[str, Any] = field(default_factory=dict)
+    timezone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +200,8 @@ class EventIntent:
 
     `fields` holds the remaining fields that were given (the names of the HTTP contract), typed:
     date-times are aware `datetime`s (a bare date, where the vendor takes one, a `date`), the rest
-    str, int or bool. `x_event_id` is the record to change in an update.
+    str, int or bool. `x_event_id` is the record to change in an update, `existing` its fields in
+    the cache, `existing_type` the event type that it was last written with here.
     """
 
     operation: Literal["create", "update"]
@@ -211,6 +214,8 @@ class EventIntent:
     unit: Reference | None = None
     x_event_id: str | None = None
     property_timezone: str | None = None
+    existing: Mapping[str, Any] = field(default_factory=dict)
+    existing_type: Reference | None = None
 
 
 @dataclass(frozen=True, slots=True)
