@@ -129,7 +129,7 @@ class ScopeGate:
         self.capacity = capacity
         self._used = 0
         self._syncing = 0
-        self._freed = asyncio.Condition()
+        self._freed = asyncio.Event()
 
     @property
     def free(self) -> int:
@@ -140,27 +140,24 @@ class ScopeGate:
         """Take places for claimed writes; the caller has looked at `free` in the same turn."""
         self._used += count
 
-    async def release(self, count: int = 1) -> None:
+    def release(self, count: int = 1) -> None:
         """Give places back."""
-        async with self._freed:
-            self._used -= count
-            self._freed.notify_all()
+        self._used -= count
+        self._freed.set()
 
     @asynccontextmanager
     async def reading(self, purpose: Purpose) -> AsyncIterator[None]:
         """A place for one read; sync leaves a quarter (at least one, if there are two) to others."""
         sync = purpose == "sync"
         most_syncing = max(1, int(self.capacity * (1 - KEPT_FROM_SYNC)))
-        async with self._freed:
-            await self._freed.wait_for(
-                lambda: self._used < self.capacity and (not sync or self._syncing < most_syncing)
-            )
-            self._used += 1
-            self._syncing += sync
+        while self._used >= self.capacity or (sync and self._syncing >= most_syncing):
+            # Between the look and the wait no other task runs: no release can be missed.
+            self._freed.clear()
+            await self._freed.wait()
+        self._used += 1
+        self._syncing += sync
         try:
             yield
         finally:
-            async with self._freed:
-                self._used -= 1
-                self._syncing -= sync
-                self._freed.notify_all()
+            self._syncing -= sync
+            self.release()

@@ -19,7 +19,7 @@ from frontdesk.delivery.repository import Claimed, DeliveryRepository
 log = structlog.get_logger(__name__)
 
 LARGEST_BATCH = 128
-COMMITS_AT_ONCE = 2
+COMMITS_AT_ONCE = 1
 """While one commit is under way, the next batch need not wait for its end."""
 
 _PAUSE_SECONDS = 0.25

@@ -1,6 +1,7 @@
 """An integration in this worker's hands: what is known of it while the lease lasts."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -81,3 +82,21 @@ class Holding:
             limit = clock.now() - BASELINE_SECONDS
             self.baselines = {key: at for key, at in self.baselines.items() if at > limit}
         self.baselines[resident_id] = clock.now()
+
+
+@dataclass(slots=True, eq=False)
+class Place:
+    """A claimed write's place among its integration's calls. Given back once: when the PMS has
+    answered, so that the next call need not wait for the commit of this one's outcome."""
+
+    holding: Holding
+    freed: Callable[[UUID], None]
+    held: bool = True
+
+    def give_back(self) -> None:
+        """The call is over, or will not be made."""
+        if self.held:
+            self.held = False
+            self.holding.writing -= 1
+            self.holding.scope.gate.release()
+            self.freed(self.holding.integration.id)

@@ -7,7 +7,7 @@ from typing import Any
 from frontdesk.delivery import clock
 from frontdesk.delivery.budgets import Budgets
 from frontdesk.delivery.finishing import Finisher, completion
-from frontdesk.delivery.holding import Holding
+from frontdesk.delivery.holding import Holding, Place
 from frontdesk.delivery.logins import Logins
 from frontdesk.delivery.outcomes import NOT_SENT, Transition, after_send
 from frontdesk.delivery.reading import Reader
@@ -54,8 +54,10 @@ class Sender:
         self._reader = reader
         self._logins = logins
 
-    async def send(self, holding: Holding, write: Claimed, leave_before: float) -> None:
-        """One attempt, from its request to its recorded outcome. `leave_before` is by `clock.now`."""
+    async def send(self, place: Place, write: Claimed, leave_before: float) -> None:
+        """One attempt, from its request to its recorded outcome. `leave_before` is by `clock.now`.
+        The place is given back as soon as the PMS has answered."""
+        holding = place.holding
         plan = load_plan(write.plan)
         if not await self._may_go_to(holding, write):
             return
@@ -102,6 +104,7 @@ class Sender:
         else:
             await self._react(holding, plan, outcome, exchange, began)
             transition = after_send(outcome, holding.declaration, write.failures)
+        place.give_back()
         row = completion(write, transition, outcome=outcome.kind.value)
         secrets = (*holding.secrets, token.value) if token is not None else holding.secrets
         row |= _attempt_record(secrets, request, exchange, outcome)

@@ -17,7 +17,7 @@ from frontdesk.vendors.contract import FoundEvent, Resident
 
 log = structlog.get_logger(__name__)
 
-AHEAD_EVERY_SECONDS = 1.0
+AHEAD_EVERY_SECONDS = 5.0
 """While an integration's writes are out, one step of reading ahead in so many seconds: it must not
 cost them time, and must not stand still under a load that never ends."""
 

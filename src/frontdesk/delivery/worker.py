@@ -19,7 +19,7 @@ from frontdesk.delivery import clock
 from frontdesk.delivery.budget_repository import BudgetRepository
 from frontdesk.delivery.budgets import Budgets, granted_life
 from frontdesk.delivery.finishing import Finisher, completion
-from frontdesk.delivery.holding import Holding
+from frontdesk.delivery.holding import Holding, Place
 from frontdesk.delivery.leasing import Leases
 from frontdesk.delivery.logins import Logins
 from frontdesk.delivery.outcomes import after_fault
@@ -218,7 +218,7 @@ class Worker:
         """One claim for every integration that may have something to send and has a free slot."""
         asked, reserved = self._ask(wanted)
         if not asked or self._stop.is_set():
-            await self._release(reserved)
+            self._release(reserved)
             return
         began = clock.now()
         try:
@@ -226,7 +226,7 @@ class Worker:
                 self._leases.worker_id, asked, SEND_WITHIN_SECONDS
             )
         except BaseException:
-            await self._release(reserved)
+            self._release(reserved)
             raise
         for dry in exhausted:
             if (holding := self._holdings.get(dry.integration_id)) is not None:
@@ -243,10 +243,11 @@ class Worker:
             else:
                 # It had as many as there was room for: there may be more.
                 self._wanted.add(holding.integration.id)
-        await self._release(unused)
+        self._release(unused)
         holdings = {holding.integration.id: holding for holding in reserved}
         for write in claimed:
-            self._start(self._carry(holdings[write.integration_id], write, began))
+            place = Place(holdings[write.integration_id], self._want)
+            self._start(self._carry(place, write, began))
 
     def _ask(self, wanted: set[UUID]) -> tuple[list[dict[str, Any]], dict[Holding, int]]:
         """What to ask for, and the places reserved for it, before anybody else can take them."""
@@ -296,16 +297,17 @@ class Worker:
             room -= free
         return asked, reserved
 
-    async def _release(self, places: dict[Holding, int]) -> None:
+    def _release(self, places: dict[Holding, int]) -> None:
         for holding, count in places.items():
             holding.writing -= count
             self._in_flight -= count
-            await holding.scope.gate.release(count)
+            holding.scope.gate.release(count)
 
     def _want_after(self, integration_id: UUID, seconds: float) -> None:
         asyncio.get_running_loop().call_later(max(0.005, seconds), self._want, integration_id)
 
-    async def _carry(self, holding: Holding, write: Claimed, began: float) -> None:
+    async def _carry(self, place: Place, write: Claimed, began: float) -> None:
+        holding = place.holding
         # This is a task of its own, so these end with it.
         structlog.contextvars.bind_contextvars(
             job_id=str(write.id), integration_id=str(write.integration_id)
@@ -319,7 +321,7 @@ class Worker:
                 )
                 life = granted_life([w for budget in budgets for w in budget["windows"]])
                 leave_before = began + min(SEND_WITHIN_SECONDS, life)
-                await self._sender.send(holding, write, leave_before)
+                await self._sender.send(place, write, leave_before)
         except Exception as error:
             # A fault of ours. Whether a request left is not known from here: look, never resend.
             log.exception("write_failed_unexpectedly", error=type(error).__name__)
@@ -328,7 +330,9 @@ class Worker:
                 completion(write, after_fault(write.failures), outcome="unknown"),
             )
         finally:
-            await self._release({holding: 1})
+            place.give_back()
+            self._in_flight -= 1
+            # Its lane may go on now.
             self._want(write.integration_id)
 
     # --- tasks and the end ------------------------------------------------------------------------

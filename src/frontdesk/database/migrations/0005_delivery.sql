@@ -425,3 +425,9 @@ BEGIN
     WHERE id = mine.event_id;
     RETURN true;
 END $$;
+
+-- Their statements are the same every time, and what they look up is a handful of rows by index:
+-- planned anew at each call, the plans cost more than their execution.
+ALTER FUNCTION accept_writes(jsonb) SET plan_cache_mode = force_generic_plan;
+ALTER FUNCTION claim_writes(uuid, jsonb, double precision) SET plan_cache_mode = force_generic_plan;
+ALTER FUNCTION finish_attempts(uuid, jsonb) SET plan_cache_mode = force_generic_plan;
