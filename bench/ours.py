@@ -1,10 +1,11 @@
 """Frontdesk as the bench runs it: its public command line and HTTP contract, nothing else.
 
-One API process and one worker, as commands of their own on one data directory, so that the
-worker can be stopped while a backlog is accepted. The database is the embedded one; the rival
+One API process and as many workers as the machine has cores, as commands of their own on one data
+directory, so that the workers can be stopped while a backlog is accepted. The database is the embedded one; the rival
 gets a second server of the same binaries and configuration.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ class Frontdesk:
 
     def __init__(self, children: Children, folder: Path, pms_url: str) -> None:
         self._children = children
-        self._worker: Child | None = None
+        self._workers: list[Child] = []
         self._data = folder / "data"
         self._environment = {
             "FRONTDESK_BUDGET_FACTOR": "1000",
@@ -59,20 +60,20 @@ class Frontdesk:
         self.stop_delivering()
 
     def start_delivering(self, pool: int) -> None:
-        """Start the worker; ``pool`` is what every integration was given from the start."""
+        """Start the workers; ``pool`` is what every integration was given from the start."""
         assert pool == JOB_CONCURRENCY
-        self._worker = self._start("worker")
+        self._workers = [self._start("worker") for _ in range(os.cpu_count() or 1)]
 
     def check(self) -> None:
-        """Raise with the end of its log if the worker has died."""
-        if self._worker is not None:
-            self._worker.fail_if_ended()
+        """Raise with the end of its log if a worker has died."""
+        for worker in self._workers:
+            worker.fail_if_ended()
 
     def stop_delivering(self) -> None:
-        """Stop the worker: it drains and hands its leases back."""
-        if self._worker is not None:
-            self._children.stop(self._worker)
-            self._worker = None
+        """Stop the workers: they drain and hand their leases back."""
+        for worker in self._workers:
+            self._children.stop(worker)
+        self._workers = []
 
     def _connect_all(self, pms_url: str) -> list[tuple[str, str]]:
         """Create an integration per account of the world, wait for its sync, list residents."""
@@ -94,7 +95,7 @@ class Frontdesk:
         wait_until(
             lambda: all(self._synced(integration) for integration in integrations),
             "the first sync of every integration",
-            self._worker,
+            self._workers[0],
         )
         return [
             (integration, resident["id"])

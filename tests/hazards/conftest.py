@@ -26,7 +26,8 @@ from tests.conftest import make_settings
 from tests.sandbox.running import SandboxClient, running_sandbox
 
 VENDORS = [code for code, vendor in vendors().items() if vendor.connector is not None]
-LONGEST_LATE_EFFECT_SECONDS = 10.0
+LONGEST_LATE_EFFECT_SECONDS = 3.0
+LONGEST_LAG_SECONDS = 1.0
 _numbers = count(1)
 
 
@@ -190,8 +191,8 @@ class World:
 
 @asynccontextmanager
 async def running_world(vendor: str, database_url: str, folder: Path) -> AsyncIterator[World]:
-    services = await open_services(make_settings(), database_url, role="worker")
-    async with running_sandbox(folder) as sandbox:
+    services = await open_services(make_settings(drain_seconds=1), database_url, role="worker")
+    async with running_sandbox(folder, vendor) as sandbox:
         world = World(vendor, services, sandbox, Intake(services.database, queue=500, batch=64))
         overview = (await sandbox.overview())["vendors"][vendor]
         await services.database.execute(
@@ -226,9 +227,12 @@ def hasten(vendor: str, monkeypatch: pytest.MonkeyPatch) -> None:
     waits for the figure is tried, whatever the figure is."""
     connector = connector_of(vendor)
     declaration = connector.declaration
-    if declaration.read_back.late_effect_s <= LONGEST_LATE_EFFECT_SECONDS:
-        return
-    soon = replace(declaration.read_back, late_effect_s=LONGEST_LATE_EFFECT_SECONDS)
+    read_back = declaration.read_back
+    soon = replace(
+        read_back,
+        late_effect_s=min(read_back.late_effect_s, LONGEST_LATE_EFFECT_SECONDS),
+        visible_after_s=min(read_back.visible_after_s, LONGEST_LAG_SECONDS),
+    )
     hastened = replace(declaration, read_back=soon)
     monkeypatch.setattr(type(connector), "declaration", property(lambda _: hastened))
 

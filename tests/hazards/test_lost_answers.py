@@ -126,7 +126,7 @@ async def test_a_worker_stopped_between_send_and_record_leaves_the_write_to_reco
     (resident, *_) = await world.residents()
     # What was there before is read with the write in hand as well, and leaves nothing to reconcile.
     await world.end_of(await world.write(resident, "before it"))
-    await world.fault(fault="delay", seconds=30, n=1)
+    await world.fault(fault="delay", seconds=4, n=1)
     write = await world.write(resident, "drained away")
 
     async def sending() -> bool:

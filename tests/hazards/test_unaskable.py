@@ -13,7 +13,13 @@ from tests.hazards.conftest import VENDORS, running_world
 async def test_a_write_that_its_pms_refuses_to_be_asked_about_ends_uncertain_and_frees_its_lane(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    vendor = VENDORS[0]
+    # One that can be asked, and has no key of its own to send again under.
+    vendor = next(
+        code
+        for code in VENDORS
+        if (declared := connector_of(code).declaration).read_back.possible
+        and not declared.idempotency_key
+    )
     connector = connector_of(vendor)
     soon = replace(connector.declaration.read_back, late_effect_s=0.5, visible_after_s=0.1)
     declared = replace(connector.declaration, read_back=soon)

@@ -1,7 +1,7 @@
 """Logs in at PMSs whose calls bear a token: one token for all workers, and one login at a time.
 
 A token is used until it is refused, too old, or idle for too long. One that was refused is replaced
-once; if its successor is refused before it ever served, the credentials are.
+at once; if its successor is refused soon after, the credentials are, whatever else it served.
 """
 
 import asyncio
@@ -34,19 +34,20 @@ MARGIN = 0.1
 its use is stored to within a minute only."""
 
 TOUCH_EVERY_SECONDS = 60.0
+REPLACED_ONCE_IN_SECONDS = 60.0
+"""A PMS counts live tokens: a call that is refused with every one must not use them up."""
+
 LOGIN_PAUSE_SECONDS = 0.1
 
 
 @dataclass(slots=True)
 class _Known:
-    """A token in this process's hands. `obtained_at`, `used_at` and `touched_at` are by `clock.now`;
-    `served`: an answer has accepted it."""
+    """A token in this process's hands. `obtained_at`, `used_at` and `touched_at` are by `clock.now`."""
 
     token: PmsToken
     obtained_at: float
     used_at: float
     touched_at: float
-    served: bool
 
     def is_good(self, life: TokenLife) -> bool:
         moment = clock.now()
@@ -67,6 +68,7 @@ class Logins:
         self._budgets = budgets
         self._stopping = stopping
         self._known: dict[str, _Known] = {}
+        self._replaced_at: dict[str, float] = {}
         self._newest: dict[str, int] = defaultdict(int)
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -99,30 +101,27 @@ class Logins:
 
     async def is_outdated(self, holding: Holding, token: PmsToken | None, answer: Answer) -> bool:
         """Whether the PMS refused this call's token, and a new login is worth its while. The call
-        had no effect then. False as well where a fresh token was refused: the credentials are."""
-        if holding.login is None or token is None:
+        had no effect then. False as well where its successor is refused: the credentials are."""
+        if holding.login is None or token is None or not holding.login.refuses(answer):
             return False
         name = self._sessions.name_of(holding.integration)
         known = self._known.get(name)
-        current = known if known is not None and known.token.number == token.number else None
-        if not holding.login.refuses(answer):
-            if current is not None:
-                current.served = True
-            return False
-        if current is None:
+        if known is None or known.token.number != token.number:
             return True  # another call has noticed it already
         del self._known[name]
         await self._sessions.discard(name, token.number)
         log.info("pms_token_refused", integration_id=str(holding.integration.id))
-        return current.served
+        moment = clock.now()
+        last = self._replaced_at.get(name)
+        self._replaced_at[name] = moment
+        return last is None or moment - last > REPLACED_ONCE_IN_SECONDS
 
     async def _obtain(self, holding: Holding, login: Login, life: TokenLife, name: str) -> _Known:
         wait_until = clock.now() + holding.declaration.timeout_s
         while True:
             stored = await self._sessions.current(name)
             if stored is not None and stored.number > self._newest[name]:
-                # Another process's, or this one's of an earlier life: it has served somebody.
-                known = self._keep(name, stored, served=True)
+                known = self._keep(name, stored)
                 if known.is_good(life):
                     return known
             seconds = holding.declaration.timeout_s + 5
@@ -147,11 +146,11 @@ class Logins:
                 await self._stopping.no_answer(holding, str(error))
             raise
         log.info("pms_login", integration_id=str(holding.integration.id))
-        return self._keep(name, await self._sessions.store(name, value), served=False)
+        return self._keep(name, await self._sessions.store(name, value))
 
-    def _keep(self, name: str, token: PmsToken, *, served: bool) -> _Known:
+    def _keep(self, name: str, token: PmsToken) -> _Known:
         moment = clock.now()
-        known = _Known(token, moment - token.age, moment - token.idle, moment, served)
+        known = _Known(token, moment - token.age, moment - token.idle, moment)
         self._newest[name] = max(self._newest[name], token.number)
         self._known[name] = known
         return known
