@@ -6,8 +6,8 @@ BIN := .venv/bin
 STAMP := .venv/.ready
 BENCH_STAMP := .venv/.ready-for-bench
 LOCKED := uv.lock pyproject.toml
-# The development machine has two cores; more workers than cores only add noise to deadlines.
-TEST_WORKERS ?= 2
+# Most tests wait more than they work: two to a core keep both busy.
+TEST_WORKERS ?= 4
 TEST_OPTIONS ?=
 
 .DEFAULT_GOAL := help

@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 
 from frontdesk.sandbox.simulator import Json, Reply, Request
 
-PAGE = 300
+PAGE_SIZE = 300
 """Records on a page where `$top` does not say."""
 
 _QUERY_DATE = re.compile(r"(\d\d)-(\d\d)-(\d{4})")
@@ -101,7 +101,7 @@ def listed(request: Request, rows: Iterable[Json]) -> Reply:
     GUESS, after an observed link (`$top=300&$skip=301`): `$skip` names the record to begin with.
     """
     everything = list(rows)
-    top = _count(request, "$top", PAGE, most=PAGE)
+    top = _count(request, "$top", PAGE_SIZE, most=PAGE_SIZE)
     begin = max(1, _count(request, "$skip", 1, most=1 << 31))
     shown = everything[begin - 1 : begin - 1 + top]
     after = begin + top
