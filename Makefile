@@ -33,7 +33,7 @@ serve: $(STAMP) ## Run everything, simulators included, until Ctrl-C
 	@$(BIN)/frontdesk serve --sandbox
 
 test: $(STAMP) ## Run every test
-	$(BIN)/pytest -n $(TEST_WORKERS) $(TEST_OPTIONS)
+	$(BIN)/pytest -n $(TEST_WORKERS) --dist worksteal $(TEST_OPTIONS)
 
 bench: $(BENCH_STAMP) ## Measure this service beside a hand-written one
 	@$(BIN)/python -m bench $(BENCH_OPTIONS)
