@@ -58,5 +58,5 @@ def headers_of(credentials: Mapping[str, str]) -> dict[str, str]:
 @asynccontextmanager
 async def running_appfolio(data_dir: Path, **options: float) -> AsyncIterator[Appfolio]:
     """A sandbox of its own; `options` are those of `SandboxOptions`."""
-    async with running_sandbox(data_dir, **options) as sandbox:
+    async with running_sandbox(data_dir, "APPFOLIO", **options) as sandbox:
         yield Appfolio(sandbox, (await sandbox.overview())["vendors"]["APPFOLIO"])

@@ -39,7 +39,7 @@ class Buildium:
 
 @pytest.fixture
 async def buildium(tmp_path: Path) -> AsyncIterator[Buildium]:
-    async with running_sandbox(tmp_path) as sandbox:
+    async with running_sandbox(tmp_path, "BUILDIUM") as sandbox:
         yield Buildium(sandbox, (await sandbox.overview())["vendors"]["BUILDIUM"])
 
 

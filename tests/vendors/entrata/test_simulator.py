@@ -21,7 +21,7 @@ from tests.vendors.entrata.simulator_calls import (
 
 @pytest.fixture
 async def entrata(tmp_path: Path) -> AsyncIterator[Entrata]:
-    async with running_sandbox(tmp_path) as sandbox:
+    async with running_sandbox(tmp_path, "ENTRATA") as sandbox:
         yield Entrata(sandbox, (await sandbox.overview())["vendors"]["ENTRATA"])
 
 
@@ -192,7 +192,7 @@ async def test_the_151st_call_of_a_method_in_a_minute_is_a_429(entrata: Entrata)
 
 
 async def test_the_factor_raises_every_quota(tmp_path: Path) -> None:
-    async with running_sandbox(tmp_path, throttle_factor=10) as sandbox:
+    async with running_sandbox(tmp_path, "ENTRATA", throttle_factor=10) as sandbox:
         entrata = Entrata(sandbox, (await sandbox.overview())["vendors"]["ENTRATA"])
         answer = await entrata.call("getProperties", {})
         assert answer.header("X-RateLimit-Limit") == "150000/DAY;10000/HOUR;1500/MINUTE"

@@ -65,7 +65,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def reader(world: Path) -> AsyncIterator[Reader]:
-    async with running_sandbox(world) as sandbox:
+    async with running_sandbox(world, "ENTRATA") as sandbox:
         yield Reader(sandbox, (await sandbox.overview())["vendors"]["ENTRATA"])
 
 

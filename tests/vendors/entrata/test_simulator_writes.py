@@ -20,7 +20,7 @@ from tests.vendors.entrata.simulator_calls import (
 
 @pytest.fixture
 async def entrata(tmp_path: Path) -> AsyncIterator[Entrata]:
-    async with running_sandbox(tmp_path) as sandbox:
+    async with running_sandbox(tmp_path, "ENTRATA") as sandbox:
         yield Entrata(sandbox, (await sandbox.overview())["vendors"]["ENTRATA"])
 
 

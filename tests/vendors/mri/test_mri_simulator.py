@@ -24,7 +24,7 @@ from tests.vendors.mri.mri_calls import (
 
 @pytest.fixture
 async def mri(tmp_path: Path) -> AsyncIterator[Mri]:
-    async with running_sandbox(tmp_path) as sandbox:
+    async with running_sandbox(tmp_path, "MRI") as sandbox:
         yield Mri(sandbox, (await sandbox.overview())["vendors"]["MRI"])
 
 
@@ -294,7 +294,7 @@ async def test_the_thousand_and_first_call_of_a_partner_key_is_a_429_without_ret
     tmp_path: Path,
 ) -> None:
     # Twenty instead of a thousand: the factor scales the published number and nothing else.
-    async with running_sandbox(tmp_path, throttle_factor=0.02) as sandbox:
+    async with running_sandbox(tmp_path, "MRI", throttle_factor=0.02) as sandbox:
         mri = Mri(sandbox, (await sandbox.overview())["vendors"]["MRI"])
         for _ in range(19):
             assert (await mri.call("GET", ACTIONS, {"NameID": RESIDENT})).status == 200

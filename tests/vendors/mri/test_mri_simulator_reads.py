@@ -19,7 +19,7 @@ NAMES = "MRI_S-PMRM_Residents"
 
 @pytest.fixture
 async def mri(tmp_path: Path) -> AsyncIterator[Mri]:
-    async with running_sandbox(tmp_path) as sandbox:
+    async with running_sandbox(tmp_path, "MRI") as sandbox:
         yield Mri(sandbox, (await sandbox.overview())["vendors"]["MRI"])
 
 

@@ -82,7 +82,7 @@ class Wire:
 
 @pytest.fixture
 async def wire(tmp_path: Path) -> AsyncIterator[Wire]:
-    async with running_sandbox(tmp_path) as sandbox:
+    async with running_sandbox(tmp_path, "PROPERTYWARE") as sandbox:
         overview = await sandbox.overview()
         yield Wire(sandbox, overview["vendors"]["PROPERTYWARE"])
 
@@ -348,7 +348,7 @@ async def test_dates_have_no_time(wire: Wire) -> None:
 async def test_a_note_survives_a_restart_and_its_id_is_never_given_twice(tmp_path: Path) -> None:
     ids = []
     for _ in range(2):
-        async with running_sandbox(tmp_path) as sandbox:
+        async with running_sandbox(tmp_path, "PROPERTYWARE") as sandbox:
             vendor = (await sandbox.overview())["vendors"]["PROPERTYWARE"]
             wire = Wire(sandbox, vendor)
             await wire.call()

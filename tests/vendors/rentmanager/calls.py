@@ -55,7 +55,7 @@ class RentManager:
 @asynccontextmanager
 async def rent_manager(folder: Path, **options: float) -> AsyncIterator[RentManager]:
     """A sandbox of its own, signed in."""
-    async with running_sandbox(folder, **options) as sandbox:
+    async with running_sandbox(folder, "RENTMANAGER", **options) as sandbox:
         world = RentManager(sandbox, (await sandbox.overview())["vendors"]["RENTMANAGER"])
         await world.sign_in()
         yield world
