@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frontdesk.delivery.circuit import FAILURES_TO_OPEN, Circuit
-from frontdesk.delivery.matching import Known, earliest_stamp, find, matches
+from frontdesk.delivery.matching import Known, earliest_stamp, find, matches, shows_changes
 from frontdesk.delivery.outcomes import LONGEST_BACKOFF_SECONDS, after_send, backoff, uncertain
 from frontdesk.vendors.contract import FoundEvent, Outcome, OutcomeKind, Trace
 from frontdesk.vendors.declaration import CredentialKey, Declaration, RecordId
@@ -39,6 +39,18 @@ def record(x_id: str = "1", **changes: Any) -> FoundEvent:
 
 def test_white_space_is_no_difference() -> None:
     assert matches(TRACE, record(text=" Called about the dryer\n"))
+
+
+def test_an_update_is_seen_only_where_the_record_shows_all_that_it_changes() -> None:
+    assert shows_changes(TRACE, ["notes"], record())
+    assert not shows_changes(TRACE, ["notes"], record(text="Older words"))
+    # The text may have been the same before.
+    both = ["event_datetime", "event_type_id", "notes"]
+    assert shows_changes(TRACE, both, record())
+    assert not shows_changes(TRACE, both, record(x_type_id="9"))
+    assert not shows_changes(TRACE, both, record(instants=(NOON - timedelta(days=1),)))
+    assert not shows_changes(TRACE, ["event_datetime"], record(instants=()))
+    assert not shows_changes(TRACE, ["notes", "status"], record()), "no record shows a status"
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,23 @@ def matches(trace: Trace, event: FoundEvent) -> bool:
     return bool(_seconds(trace.instants) & _seconds(event.instants))
 
 
+SHOWN = frozenset({"notes", "event_type_id", "event_datetime"})
+"""The fields of an update that a record shows again."""
+
+
+def shows_changes(trace: Trace, changes: Collection[str], record: FoundEvent) -> bool:
+    """Whether the record is as an update of these fields leaves it. False where it cannot be told:
+    an update does no harm twice."""
+    if not set(changes) <= SHOWN:
+        return False
+    if "notes" in changes and normalised(record.text) != normalised(trace.text):
+        return False
+    if "event_type_id" in changes and record.x_type_id != trace.x_type_id:
+        return False
+    timed = _seconds(trace.instants) & _seconds(record.instants)
+    return "event_datetime" not in changes or bool(timed)
+
+
 def find(trace: Trace, found: Iterable[FoundEvent], known: Known) -> FoundEvent | None:
     """The record that this write made, or None where the PMS shows none that must be it."""
     candidates = sorted(

@@ -11,7 +11,7 @@ import structlog
 
 from frontdesk.delivery.finishing import Finisher, completion
 from frontdesk.delivery.holding import Holding
-from frontdesk.delivery.matching import normalised
+from frontdesk.delivery.matching import shows_changes
 from frontdesk.delivery.outcomes import Transition, after_send, backoff, delivered, uncertain
 from frontdesk.delivery.reading import Reader
 from frontdesk.delivery.repository import Claimed, DeliveryRepository
@@ -109,7 +109,8 @@ class Reconciler:
         settled_at: datetime,
     ) -> tuple[Transition, str]:
         record = next((event for event in found if event.x_id == plan.x_event_id), None)
-        if record is not None and normalised(record.text) == normalised(plan.trace.text):
+        changes = write.plan.get("changes", ("notes",))
+        if record is not None and shows_changes(plan.trace, changes, record):
             return delivered(record.x_id, holding.declaration, matched=True), "found"
         if began < settled_at:
             return self._look_again(began, settled_at, write), "not_found_yet"

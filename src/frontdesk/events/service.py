@@ -13,24 +13,21 @@ from frontdesk.catalog.known import KnownEvent, PropertyState, Resolved
 from frontdesk.catalog.service import CatalogService
 from frontdesk.database.pool import Database, DatabaseUnavailable
 from frontdesk.errors import ApiError, Code, Problem, invalid, not_found
-from frontdesk.events.answers import answer_of, changed_record, new_record, warnings_of
+from frontdesk.events.answers import answer_of, warnings_of
 from frontdesk.events.capabilities import Capabilities
 from frontdesk.events.kinds import MOVED_REFERENCES, takes_types
+from frontdesk.events.prepared import Prepared, Target, answered, dry_run, new_write
 from frontdesk.events.references import NOT_SYNCED_YET, wanted_ids
 from frontdesk.events.rules import Checked, OperationName, Terms, check, intent_of, plannable
 from frontdesk.events.schemas import ReadBody, read_changed_event, read_new_event
 from frontdesk.events.type_map import EventTypeMap
 from frontdesk.ids import new_id, parse_id
 from frontdesk.integrations.service import Integration, IntegrationService
-from frontdesk.vendors.contract import Access, Connector, Plan, Reference, Refused, Vendor
-from frontdesk.vendors.masking import MASK, masked
+from frontdesk.vendors.contract import Reference, Refused, Vendor
 from frontdesk.vendors.registry import vendors
 from frontdesk.writes.idempotency import Key
-from frontdesk.writes.intake import Accepted, Intake, Mismatched, NewWrite, Replayed
-from frontdesk.writes.plans import dump_plan
+from frontdesk.writes.intake import Accepted, Intake, Mismatched, Replayed
 from frontdesk.writes.service import WritesService, mismatch
-
-DRY_RUN_REQUEST_ID = "dry-run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,27 +48,6 @@ class Reply:
 
     body: dict[str, Any]
     replayed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """Where an event goes: the integration, its PMS, and (for an update) the event to change."""
-
-    integration: Integration
-    vendor: Vendor
-    connector: Connector
-    operation: OperationName
-    event: KnownEvent | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """An event that breaks no rule, planned."""
-
-    checked: Checked
-    resolved: Resolved
-    place: PropertyState | None
-    plan: Plan
 
 
 class EventsService:
@@ -144,7 +120,7 @@ class EventsService:
 
     async def _target_of(
         self, account_id: UUID, read: ReadBody, vendor: str | None, options: Options
-    ) -> _Target:
+    ) -> Target:
         """The integration that the body names. Raises ApiError; without one, what can be said of
         the rest is said with it."""
         integration = None
@@ -177,22 +153,22 @@ class EventsService:
         raise invalid([*problems, *check(terms, read, None).problems])
 
     async def _accept(
-        self, account_id: UUID, target: _Target, read: ReadBody, options: Options
+        self, account_id: UUID, target: Target, read: ReadBody, options: Options
     ) -> Reply:
         prepared = await self._prepare(account_id, target, read, options)
         warnings = warnings_of((*prepared.checked.warnings, *prepared.plan.notices))
         if options.dry_run:
-            return Reply(_dry_run(target, prepared.plan, warnings))
+            return Reply(dry_run(target, prepared.plan, warnings))
         job_id = new_id()
-        answer = answer_of(job_id, _answered(target, prepared), warnings)
-        write = _write(job_id, account_id, target, prepared, warnings, options.key, answer)
+        answer = answer_of(job_id, answered(target, prepared), warnings)
+        write = new_write(job_id, account_id, target, prepared, warnings, options.key, answer)
         outcome = await self._intake.submit(write)
         reply = Reply(answer) if isinstance(outcome, Accepted) else _replayed(outcome)
         return await self._with_write(account_id, reply, options)
 
     async def _prepare(
-        self, account_id: UUID, target: _Target, read: ReadBody, options: Options
-    ) -> _Prepared:
+        self, account_id: UUID, target: Target, read: ReadBody, options: Options
+    ) -> Prepared:
         integration, event = target.integration, target.event
         declaration = target.vendor.declaration
         terms = Terms(
@@ -243,7 +219,7 @@ class EventsService:
                 "The property of this resident is disabled; it takes no new writes.",
                 details={"property_id": str(place.id)},
             )
-        return _Prepared(checked, resolved, place, plan)
+        return Prepared(checked, resolved, place, plan)
 
     async def _type_of(self, account_id: UUID, event: KnownEvent | None) -> Reference | None:
         """The event type that an existing event was last written with."""
@@ -282,7 +258,7 @@ def _refuse_unsupported(vendor: Vendor, operation: OperationName) -> None:
 
 def _target(
     integration: Integration, operation: OperationName, event: KnownEvent | None = None
-) -> _Target:
+) -> Target:
     """Raises ApiError 405 for what the PMS cannot do, 409 for what the integration is closed to."""
     vendor = vendors().get(integration.vendor)
     if vendor is None:
@@ -304,7 +280,7 @@ def _target(
     connector = vendor.connector
     if connector is None:  # pragma: no cover — refused above
         raise TypeError(f"{integration.vendor} has no connector")
-    return _Target(integration, vendor, connector, operation, event)
+    return Target(integration, vendor, connector, operation, event)
 
 
 def _of_another_vendor(path: tuple[str, ...], actual: str, wanted: str) -> Problem:
@@ -343,72 +319,3 @@ def _replayed(outcome: Replayed | Mismatched) -> Reply:
     if isinstance(outcome, Mismatched):
         raise mismatch()
     return Reply(outcome.answer, replayed=True)
-
-
-def _answered(target: _Target, prepared: _Prepared) -> dict[str, Any]:
-    """The accepted input. Of an update, the integration and the resident follow from the event."""
-    accepted = prepared.checked.accepted
-    if target.event is None:
-        return accepted
-    resident = prepared.resolved.resident
-    return {
-        "integration_id": str(target.integration.id),
-        "resident_id": None if resident is None else str(resident.id),
-        **accepted,
-    }
-
-
-def _dry_run(target: _Target, plan: Plan, warnings: list[dict[str, Any]]) -> dict[str, Any]:
-    integration = target.integration
-    request = target.connector.request(
-        plan, Access(integration.base_url, integration.credentials), DRY_RUN_REQUEST_ID
-    )
-    if target.vendor.login is not None:
-        request = target.vendor.login.with_token(request, MASK)
-    secrets = target.vendor.declaration.secrets_of(integration.credentials)
-    return {"valid": True, "request": masked(request, secrets), "warnings": warnings}
-
-
-def _stored_plan(plan: Plan, email_to: str | None) -> dict[str, Any]:
-    """The plan, and the address that is checked again before it is sent."""
-    stored = dump_plan(plan)
-    return stored if email_to is None else {**stored, "email_to": email_to}
-
-
-def _write(
-    job_id: UUID,
-    account_id: UUID,
-    target: _Target,
-    prepared: _Prepared,
-    warnings: list[dict[str, Any]],
-    key: Key | None,
-    answer: dict[str, Any],
-) -> NewWrite:
-    accepted, resolved = prepared.checked.accepted, prepared.resolved
-    resident = resolved.resident
-    if resident is None:  # pragma: no cover — nothing is planned without one
-        raise TypeError("a write has a resident")
-    if target.event is None:
-        event_id, record = new_id(), new_record(accepted, resolved, prepared.place)
-    else:
-        event_id = target.event.id
-        record = changed_record(accepted, resolved, target.event)
-    return NewWrite(
-        id=job_id,
-        account_id=account_id,
-        integration_id=target.integration.id,
-        vendor=target.integration.vendor,
-        operation=target.operation,
-        resident_id=resident.id,
-        budget_key=prepared.plan.budget_key,
-        input=_answered(target, prepared),
-        plan=_stored_plan(prepared.plan, accepted.get("email_to")),
-        event=record,
-        warnings=warnings,
-        event_id=event_id,
-        external_reference=accepted.get("external_reference"),
-        expiry_hours=target.integration.write_expiry_hours,
-        idempotency_key=None if key is None else key.key,
-        fingerprint=None if key is None else key.fingerprint,
-        answer=None if key is None else answer,
-    )

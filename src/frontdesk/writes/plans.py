@@ -1,16 +1,21 @@
 """A connector's plan as JSON and back: how it lies in the `writes` table."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from frontdesk.vendors.contract import Plan, Trace
 
 
-def dump_plan(plan: Plan) -> dict[str, Any]:
-    """The plan as a JSON object. Its notices are not kept: they went to the caller."""
+def dump_plan(
+    plan: Plan, *, email_to: str | None = None, changes: Collection[str] = ()
+) -> dict[str, Any]:
+    """The plan as a JSON object. Its notices are not kept: they went to the caller.
+
+    `email_to` is the address that is checked again before the plan is sent; `changes` are the
+    fields that an update gives, by which it is recognised."""
     trace = plan.trace
-    return {
+    stored: dict[str, Any] = {
         "operation": plan.operation,
         "route": plan.route,
         "payload": plan.payload,
@@ -24,6 +29,11 @@ def dump_plan(plan: Plan) -> dict[str, Any]:
             "instants": [instant.astimezone(UTC).isoformat() for instant in trace.instants],
         },
     }
+    if email_to is not None:
+        stored["email_to"] = email_to
+    if changes:
+        stored["changes"] = sorted(changes)
+    return stored
 
 
 def same_address(one: str | None, other: str | None) -> bool:
