@@ -190,8 +190,11 @@ class World:
 
 
 @asynccontextmanager
-async def running_world(vendor: str, database_url: str, folder: Path) -> AsyncIterator[World]:
-    services = await open_services(make_settings(drain_seconds=1), database_url, role="worker")
+async def running_world(
+    vendor: str, database_url: str, folder: Path, *, drain_seconds: float = 1
+) -> AsyncIterator[World]:
+    settings = make_settings(drain_seconds=drain_seconds)
+    services = await open_services(settings, database_url, role="worker")
     async with running_sandbox(folder, vendor) as sandbox:
         world = World(vendor, services, sandbox, Intake(services.database, queue=500, batch=64))
         overview = (await sandbox.overview())["vendors"][vendor]

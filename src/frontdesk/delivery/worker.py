@@ -102,6 +102,7 @@ class Worker:
         )
         self._holdings = self._leases.holdings
         self._tasks: set[asyncio.Task[None]] = set()
+        self._reads: set[asyncio.Task[None]] = set()
         self._in_flight = 0
         self._wanted: set[UUID] = set()
         self._claiming: set[UUID] = set()
@@ -161,7 +162,7 @@ class Worker:
             pass
 
     async def _read_catalogs(self) -> None:
-        await self._syncer.start_due(self._holdings, self._start)
+        await self._syncer.start_due(self._holdings, self._start_read)
 
     async def _learn_ids(self) -> None:
         for integration_id in self._reader.due():
@@ -169,7 +170,7 @@ class Worker:
             if holding is None:
                 self._reader.forget(integration_id)
             elif not holding.is_closed and not self._stop.is_set():
-                await self._reader.begin(holding, self._start)
+                await self._reader.begin(holding, self._start_read)
 
     # --- claiming ---------------------------------------------------------------------------------
 
@@ -337,10 +338,16 @@ class Worker:
 
     # --- tasks and the end ------------------------------------------------------------------------
 
-    def _start(self, work: Any) -> None:
+    def _start(self, work: Any) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
+        return task
+
+    def _start_read(self, work: Any) -> None:
+        task = self._start(work)
+        self._reads.add(task)
+        task.add_done_callback(self._reads.discard)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -353,6 +360,10 @@ class Worker:
         self._wake.set()
         self._syncer.stop()
         await asyncio.wait(loops)
+        # A read may be waiting a minute for its turn, and leaves nothing behind: its job is handed
+        # back for whoever comes next.
+        for task in self._reads:
+            task.cancel()
         if self._tasks:
             log.info("draining", in_flight=len(self._tasks))
             await asyncio.wait(self._tasks, timeout=self._settings.drain_seconds)
