@@ -93,6 +93,15 @@ def sandbox(
     seed: Annotated[
         int | None, typer.Option(help="Which invented people live in a new world.")
     ] = None,
+    customers: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=16,
+            help="Customers of each vendor, each with credentials and a world of his own "
+            "(GET /_sandbox/customers lists them).",
+        ),
+    ] = 1,
     parent: ParentOption = None,
     ready_fd: ReadyOption = None,
 ) -> None:
@@ -113,6 +122,7 @@ def sandbox(
         throttle_factor=throttle_factor,
         seed=DEFAULT_SEED if seed is None else seed,
         latency_seconds=latency,
+        customers=customers,
     )
     try:
         run(

@@ -1,4 +1,5 @@
-"""The sandbox's own endpoints under `/_sandbox`: what it holds, effects, faults, reset.
+"""The sandbox's own endpoints under `/_sandbox`: what it holds, who may call it and how fast, what
+came and what was written, faults, reset.
 
 They are for tests and demos alone, and ask for no credentials: the sandbox listens on loopback and
 holds nothing but invented people.
@@ -12,12 +13,15 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
+from frontdesk.sandbox.arrivals import ArrivalLog
 from frontdesk.sandbox.faults import Fault, FaultBook, FaultRefused, Kind
 from frontdesk.sandbox.repository import Repository
 from frontdesk.sandbox.simulator import Request, Simulator
+from frontdesk.sandbox.throttle import Throttle
 from frontdesk.sandbox.world import stamp
 
 CREDENTIAL_SETS = 16
+ARRIVALS_PER_ANSWER = 10_000
 
 
 class Sandbox(Protocol):
@@ -34,6 +38,16 @@ class Sandbox(Protocol):
         ...
 
     @property
+    def arrivals(self) -> ArrivalLog:
+        """The requests that came."""
+        ...
+
+    @property
+    def throttle(self) -> Throttle:
+        """The throttle of every caller."""
+        ...
+
+    @property
     def faults(self) -> FaultBook:
         """The waiting faults."""
         ...
@@ -42,13 +56,17 @@ class Sandbox(Protocol):
         """Ids worth knowing in the vendor's world."""
         ...
 
+    def customers(self) -> list[tuple[str, int, str]]:
+        """Every customer of every vendor: the vendor, his number, and the path he calls."""
+        ...
+
     def reset(self) -> None:
         """Back to the seeded world: no effects, no faults, no counted requests."""
         ...
 
 
 class SandboxEndpoints:
-    """`GET /_sandbox`, `/_sandbox/effects`, `/_sandbox/faults`, `POST /_sandbox/reset`."""
+    """What answers under `/_sandbox`; the routes are the list."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
@@ -58,6 +76,9 @@ class SandboxEndpoints:
         return [
             web.get("/_sandbox", self.overview),
             web.get("/_sandbox/effects", self.effects),
+            web.get("/_sandbox/customers", self.customers),
+            web.get("/_sandbox/limits", self.limits),
+            web.get("/_sandbox/arrivals", self.arrivals),
             web.get("/_sandbox/faults", self.list_faults),
             web.post("/_sandbox/faults", self.add_fault),
             web.delete("/_sandbox/faults", self.remove_faults),
@@ -82,6 +103,69 @@ class SandboxEndpoints:
                 "guesses": list(simulator.guesses),
             }
         return _json({"vendors": vendors})
+
+    async def customers(self, request: web.Request) -> web.Response:
+        """Every customer of every vendor, as a JSON list: the vendor, his number, the base URL of
+        his world, and his credentials."""
+        return _json(
+            [
+                {
+                    "vendor": vendor,
+                    "customer": customer,
+                    "base_url": f"{request.scheme}://{request.host}{path}",
+                    "credentials": dict(self._sandbox.simulators[vendor].credentials(customer)),
+                }
+                for vendor, customer, path in self._sandbox.customers()
+            ]
+        )
+
+    async def limits(self, _request: web.Request) -> web.Response:
+        """What each vendor's simulator enforces, by vendor.
+
+        `windows` are `[requests, seconds, per what]`, `concurrency` counts requests at work or is
+        null. The numbers are those enforced, with the sandbox's factor in them.
+        """
+        scaled = self._sandbox.throttle.scaled
+        limits: dict[str, object] = {}
+        for vendor, simulator in self._sandbox.simulators.items():
+            enforced = simulator.limits
+            limits[vendor] = {
+                "windows": [
+                    [scaled(window.amount), window.seconds, enforced.per]
+                    for window in enforced.windows
+                ],
+                "concurrency": None
+                if enforced.concurrency is None
+                else scaled(enforced.concurrency),
+                "per": enforced.per,
+            }
+        return _json(limits)
+
+    async def arrivals(self, request: web.Request) -> web.Response:
+        """The requests that reached a simulator, oldest first; see `Arrival` for one.
+
+        `since` is a sequence (0: from the first that is kept), `vendor` filters, `limit` is 10,000
+        at most. `forgotten` is the sequence of the youngest that is no longer kept: whoever has
+        read as far as that has missed none. What stands on an arrival may still change while its
+        request is at work.
+        """
+        query = dict(request.query)
+        vendor = query.pop("vendor", None)
+        since = query.pop("since", "0")
+        limit = query.pop("limit", str(ARRIVALS_PER_ANSWER))
+        if query:
+            return _refused(f"unknown parameter: {', '.join(sorted(query))}")
+        if vendor is not None and vendor not in self._sandbox.simulators:
+            return _refused(f"vendor is one of {', '.join(self._sandbox.simulators)}")
+        if not (since.isdecimal() and limit.isdecimal()):
+            return _refused("since and limit are whole numbers")
+        log = self._sandbox.arrivals
+        found = log.after(
+            int(since), vendor=vendor, limit=max(1, min(int(limit), ARRIVALS_PER_ANSWER))
+        )
+        return _json(
+            {"arrivals": [arrival.as_json() for arrival in found], "forgotten": log.forgotten}
+        )
 
     async def effects(self, request: web.Request) -> web.Response:
         """Everything that was really written, in order, as a JSON list.

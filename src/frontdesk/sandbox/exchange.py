@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from aiohttp import web
 
 from frontdesk.sandbox import wire
+from frontdesk.sandbox.arrivals import Arrival, ArrivalLog
 from frontdesk.sandbox.faults import DEFAULT_SECONDS, Fault, FaultBook, Kind, Plan
 from frontdesk.sandbox.simulator import Description, Operation, Quota, Reply, Request, Simulator
 from frontdesk.sandbox.throttle import Throttle
@@ -22,21 +23,28 @@ GATEWAY_PAGE = b"<html><head><title>Error</title></head><body><h1>Error</h1></bo
 
 @dataclass(slots=True)
 class Exchange:
-    """Everything that the requests to one simulator share."""
+    """Everything that the requests to one simulator, as one customer of it, share."""
 
     simulator: Simulator
     world: World
     throttle: Throttle
     faults: FaultBook
+    arrivals: ArrivalLog
     latency_seconds: float
     stopping: asyncio.Event
     later: set[asyncio.Task[None]] = field(default_factory=set)
-    locks: dict[tuple[str, str], _Play] = field(default_factory=dict)
+    locks: dict[tuple[str | None, str], _Play] = field(default_factory=dict)
+
+    @property
+    def prefix(self) -> str:
+        """The path that the vendor's own paths follow."""
+        first = f"/{self.world.vendor.lower()}"
+        return first if self.world.customer == 1 else f"{first}/c{self.world.customer}"
 
     async def serve(self, http: web.Request) -> web.StreamResponse:
         """Answer one HTTP request; the tail of its path is the simulator's."""
         arrived_at = datetime.now(UTC)
-        prefix = f"/{self.simulator.vendor.lower()}"
+        prefix = self.prefix
         request = Request(
             method=http.method,
             path=http.path.removeprefix(prefix) or "/",
@@ -48,17 +56,37 @@ class Exchange:
         simulator = self.simulator
         credential = simulator.credential_of(request)
         about = self.world.play(lambda scene: simulator.describe(request, scene))
+        arrival = self._noted(request, about, arrived_at, credential)
         if credential is None:
-            return await self._answer(http, request, about, arrived_at, "", Quota(allowed=True))
+            return await self._answer(http, request, about, arrived_at, arrival, Quota(True))
         key = (simulator.vendor, credential, about.scope)
         quota = self.throttle.enter(key, simulator.limits)
+        arrival.is_counted = quota.allowed
+        arrival.in_flight = self.throttle.in_flight(key)
         if not quota.allowed:
-            reply = simulator.throttled(request, quota)
-            return wire.whole(simulator.sign(reply, quota))
+            reply = simulator.sign(simulator.throttled(request, quota), quota)
+            arrival.status = reply.status
+            return wire.whole(reply)
         try:
-            return await self._answer(http, request, about, arrived_at, credential, quota)
+            return await self._answer(http, request, about, arrived_at, arrival, quota)
         finally:
             self.throttle.leave(key)
+
+    def _noted(
+        self, request: Request, about: Description, arrived_at: datetime, credential: str | None
+    ) -> Arrival:
+        return self.arrivals.note(
+            vendor=self.world.vendor,
+            customer=self.world.customer,
+            credential=credential,
+            scope=about.scope,
+            operation=about.operation,
+            label=about.label,
+            x_resident_ids=about.x_resident_ids,
+            method=request.method,
+            path=request.path,
+            arrived_at=arrived_at,
+        )
 
     async def _answer(
         self,
@@ -66,11 +94,12 @@ class Exchange:
         request: Request,
         about: Description,
         arrived_at: datetime,
-        credential: str,
+        arrival: Arrival,
         quota: Quota,
     ) -> web.StreamResponse:
         plan = self.faults.take(self.simulator.vendor, about, request.path)
-        play = _Play(request, plan, arrived_at, credential, about.operation, about.lock)
+        arrival.faults += plan.names
+        play = _Play(request, plan, arrived_at, arrival, about.operation, about.lock)
         self._lock(play)
         try:
             pause = plan.delay + self.latency_seconds
@@ -99,8 +128,12 @@ class Exchange:
         match kind:
             case Kind.RESET_AFTER_EFFECT:
                 wire.reset(http)
+                return web.Response()
             case Kind.HANG_AFTER_EFFECT if ending is not None:
                 await wire.hang(http, ending.seconds, self.stopping)
+                return web.Response()
+        play.arrival.status = reply.status
+        match kind:
             case Kind.TRUNCATE if ending is not None:
                 wire.truncate(http, reply, ending.after_bytes)
             case Kind.SLOW_DRIP if ending is not None:
@@ -147,7 +180,7 @@ class Exchange:
         reply = self.world.play(
             lambda scene: self.simulator.handle(play.request, scene),
             arrived_at=play.arrived_at,
-            credential=play.credential,
+            credential=play.arrival.credential or "",
             hidden_seconds=play.plan.read_lag,
             is_locked=self._is_locked(play),
         )
@@ -179,14 +212,14 @@ class Exchange:
 
     def _lock(self, play: _Play) -> None:
         if play.lock:
-            self.locks.setdefault((play.credential, play.lock), play)
+            self.locks.setdefault((play.arrival.credential, play.lock), play)
 
     def _is_locked(self, play: _Play) -> bool:
-        return self.locks.get((play.credential, play.lock), play) is not play
+        return self.locks.get((play.arrival.credential, play.lock), play) is not play
 
     def _unlock(self, play: _Play) -> None:
-        if self.locks.get((play.credential, play.lock)) is play:
-            del self.locks[(play.credential, play.lock)]
+        if self.locks.get((play.arrival.credential, play.lock)) is play:
+            del self.locks[(play.arrival.credential, play.lock)]
 
     def _keep(self, task: asyncio.Task[None]) -> None:
         # The loop holds tasks weakly: without this set a late effect could vanish before its time.
@@ -206,7 +239,7 @@ class _Play:
     request: Request
     plan: Plan
     arrived_at: datetime
-    credential: str
+    arrival: Arrival
     operation: Operation
     lock: str
     is_late: bool = False

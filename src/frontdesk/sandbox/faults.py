@@ -115,6 +115,18 @@ class Plan:
     twin: Fault | None = None
     ending: Fault | None = None
 
+    @property
+    def names(self) -> list[str]:
+        """What happens, by the names of the faults; a status that comes after the effect says so."""
+        names = [Kind.DELAY.value] if self.delay else []
+        names += [Kind.READ_LAG.value] if self.read_lag else []
+        names += [Kind.TWIN.value] if self.twin is not None else []
+        if self.ending is not None:
+            kind = self.ending.fault
+            hidden = kind is Kind.STATUS and self.ending.effect
+            names.append("status_after_effect" if hidden else kind.value)
+        return names
+
 
 class FaultBook:
     """The faults that wait for their requests, oldest first."""

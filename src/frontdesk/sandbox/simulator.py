@@ -129,10 +129,12 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """A vendor's published throttles; `concurrency` counts requests in flight."""
+    """A vendor's published throttles; `concurrency` counts requests in flight. `per` says in words
+    what they are counted by: the credential, and what else a request's `scope` tells apart."""
 
     windows: tuple[Window, ...] = ()
     concurrency: int | None = None
+    per: str = "credential"
 
 
 @dataclass(frozen=True, slots=True)

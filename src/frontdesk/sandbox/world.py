@@ -54,10 +54,13 @@ class _Collection:
 
 
 class World:
-    """Everything that one vendor's simulator knows."""
+    """Everything that one vendor's simulator knows of one of its customers (numbered from 1)."""
 
-    def __init__(self, vendor: str, repository: Repository) -> None:
+    def __init__(self, vendor: str, repository: Repository, customer: int = 1) -> None:
         self.vendor = vendor
+        self.customer = customer
+        # The first customer's world keeps the name that it had when there was no other.
+        self.key = vendor if customer == 1 else f"{vendor}/c{customer}"
         self._repository = repository
         self._collections: dict[str, _Collection] = {}
         # A PMS gives no id twice. Counted from the time, what is written here gets none that an
@@ -71,7 +74,7 @@ class World:
         given = (known.highest + 1 for known in self._collections.values())
         self.first_number = max(self.first_number, *given, 0)
         self._collections = {}
-        for row in self._repository.records(self.vendor):
+        for row in self._repository.records(self.key):
             self.collection(row.collection).put(row)
 
     def collection(self, name: str) -> _Collection:
@@ -120,7 +123,7 @@ class World:
             self, now=now, arrived_at=now, origin="staff", credential="", hidden_until=0.0
         )
         act(scene)
-        self._repository.write(scene.written, (), (self.vendor, seed, anchor.isoformat()))
+        self._repository.write(scene.written, (), (self.key, seed, anchor.isoformat()))
 
 
 class Scene:
@@ -192,7 +195,7 @@ class Scene:
         """Write a record, in place of the one of the same number if there is one. `at_once`: no read
         lag hides it, because the system itself goes by it (an idempotency key)."""
         hidden_until = 0.0 if at_once else self._hidden_until
-        row = Row(self._world.vendor, collection, number, parent, hidden_until, copy.deepcopy(body))
+        row = Row(self._world.key, collection, number, parent, hidden_until, copy.deepcopy(body))
         self._world.collection(collection).put(row)
         self.written.append(row)
         return row.body
@@ -212,6 +215,7 @@ class Scene:
         written_at = stamp(self.now)
         body = {
             "vendor": self._world.vendor,
+            "customer": self._world.customer,
             "x_id": x_id,
             "x_resident_id": x_resident_id,
             "kind": kind,

@@ -105,7 +105,8 @@ class AppfolioSimulator:
             Window("SECOND", 8, 1),
             Window("MINUTE", 256, 60),
             Window("HOUR", 4_096, 3_600),
-        )
+        ),
+        per="client id",
     )
 
     def credentials(self, number: int) -> Mapping[str, str]:

@@ -96,7 +96,7 @@ class BuildiumSimulator:
 
     vendor = VENDOR
     guesses = GUESSES
-    limits = Limits(concurrency=10)
+    limits = Limits(concurrency=10, per="client id")
 
     def credentials(self, number: int) -> Mapping[str, str]:
         """Credential set `number`."""

@@ -105,7 +105,8 @@ class EntrataSimulator:
             Window("DAY", 15_000, 86_400),
             Window("HOUR", 1_000, 3_600),
             Window("MINUTE", 150, 60),
-        )
+        ),
+        per="API key and method",
     )
 
     def credentials(self, number: int) -> Mapping[str, str]:

@@ -84,7 +84,7 @@ class MriSimulator:
 
     vendor = VENDOR
     guesses = GUESSES
-    limits = Limits(windows=(Window("5 minutes", 1_000, 300.0),))
+    limits = Limits(windows=(Window("5 minutes", 1_000, 300.0),), per="partner key")
 
     def credentials(self, number: int) -> Mapping[str, str]:
         """Credential set `number`, but for the address."""

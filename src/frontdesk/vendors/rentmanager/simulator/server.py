@@ -80,7 +80,7 @@ class RentManagerSimulator:
 
     vendor = VENDOR
     guesses = GUESSES
-    limits = Limits(windows=(Window("minute", 500, WINDOW_SECONDS),))
+    limits = Limits(windows=(Window("minute", 500, WINDOW_SECONDS),), per="company")
 
     def credentials(self, number: int) -> Mapping[str, str]:
         """Credential set `number`."""
