@@ -102,6 +102,14 @@ def sandbox(
             "(GET /_sandbox/customers lists them).",
         ),
     ] = 1,
+    hostile: Annotated[
+        int | None,
+        typer.Option(
+            metavar="SEED",
+            help="Misbehave in every way that a PMS can, by a schedule that this number chooses "
+            "(POST /_sandbox/hostility changes it while running).",
+        ),
+    ] = None,
     parent: ParentOption = None,
     ready_fd: ReadyOption = None,
 ) -> None:
@@ -123,6 +131,7 @@ def sandbox(
         seed=DEFAULT_SEED if seed is None else seed,
         latency_seconds=latency,
         customers=customers,
+        hostile=hostile,
     )
     try:
         run(

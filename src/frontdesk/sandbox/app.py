@@ -23,6 +23,7 @@ from frontdesk.sandbox.discovery import find_simulators
 from frontdesk.sandbox.endpoints import CREDENTIAL_SETS, SandboxEndpoints
 from frontdesk.sandbox.exchange import Exchange
 from frontdesk.sandbox.faults import FaultBook
+from frontdesk.sandbox.hostility import Hostility
 from frontdesk.sandbox.repository import Repository
 from frontdesk.sandbox.simulator import Simulator
 from frontdesk.sandbox.throttle import Throttle
@@ -42,7 +43,8 @@ class SandboxOptions:
     of a new world (a stored world keeps its own until a reset); `latency_seconds` is added to every
     answer of every simulator. `only` names the vendor to simulate; None: every one that is found.
     `customers` is how many customers each vendor has, each with a credential set, a world and a
-    path of its own.
+    path of its own. `hostile` is the seed of the misfortunes that befall every request, as long as
+    nothing else is asked for at run time; None: none.
     """
 
     throttle_factor: float = 1.0
@@ -50,6 +52,7 @@ class SandboxOptions:
     latency_seconds: float = 0.0
     only: str | None = None
     customers: int = 1
+    hostile: int | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.customers <= MOST_CUSTOMERS:
@@ -66,6 +69,7 @@ class Sandbox:
         self.simulators = dict(simulators)
         self.faults = FaultBook()
         self.arrivals = ArrivalLog()
+        self.hostility = Hostility(repository, options.hostile)
         self.stopping = asyncio.Event()
         self._options = options
         self.throttle = Throttle(options.throttle_factor)
@@ -76,6 +80,7 @@ class Sandbox:
                 self.throttle,
                 self.faults,
                 self.arrivals,
+                self.hostility,
                 options.latency_seconds,
                 self.stopping,
             )
@@ -108,14 +113,17 @@ class Sandbox:
         ]
 
     def reset(self) -> None:
-        """Back to the seeded world: no effects, no faults, no counted requests."""
+        """Back to the seeded world: no effects, no faults, no counted requests. What is asked for at
+        run time beside faults (hostility) stays, and begins anew."""
         self.cancel_late_effects()
         self.faults.remove()
         self.arrivals.clear()
+        self.hostility.begin_anew()
         self.throttle.clear()
         self.repository.clear()
         for exchange in self._exchanges.values():
             exchange.world.load()
+            exchange.pages.clear()
         self._seed_missing()
 
     def cancel_late_effects(self) -> None:

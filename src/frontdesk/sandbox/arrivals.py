@@ -28,7 +28,8 @@ class Arrival:
     None for a caller who proved no credential. `is_counted`: it took a place in the vendor's
     windows; a request that is throttled takes none. `in_flight` are the requests of the budget at
     work, this one with them. `status` is None until, and unless, an answer leaves whole or cut;
-    `faults` is what was done to the request.
+    `faults` is what was done to the request. `is_over`: its connection is done with, and nothing
+    here changes any more but for an effect that comes late, and what is done to that.
     """
 
     sequence: int
@@ -48,6 +49,7 @@ class Arrival:
     in_flight: int = 0
     status: int | None = None
     faults: list[str] = field(default_factory=list)
+    is_over: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The arrival as `GET /_sandbox/arrivals` shows it."""

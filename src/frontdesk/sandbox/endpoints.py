@@ -15,6 +15,7 @@ from aiohttp import web
 
 from frontdesk.sandbox.arrivals import ArrivalLog
 from frontdesk.sandbox.faults import Fault, FaultBook, FaultRefused, Kind
+from frontdesk.sandbox.hostility import Hostility, HostilityRefused
 from frontdesk.sandbox.repository import Repository
 from frontdesk.sandbox.simulator import Request, Simulator
 from frontdesk.sandbox.throttle import Throttle
@@ -45,6 +46,11 @@ class Sandbox(Protocol):
     @property
     def throttle(self) -> Throttle:
         """The throttle of every caller."""
+        ...
+
+    @property
+    def hostility(self) -> Hostility:
+        """Whether, and by which seed, every simulator misbehaves."""
         ...
 
     @property
@@ -79,6 +85,8 @@ class SandboxEndpoints:
             web.get("/_sandbox/customers", self.customers),
             web.get("/_sandbox/limits", self.limits),
             web.get("/_sandbox/arrivals", self.arrivals),
+            web.get("/_sandbox/hostility", self.tell_hostility),
+            web.post("/_sandbox/hostility", self.set_hostility),
             web.get("/_sandbox/faults", self.list_faults),
             web.post("/_sandbox/faults", self.add_fault),
             web.delete("/_sandbox/faults", self.remove_faults),
@@ -195,20 +203,29 @@ class SandboxEndpoints:
             self._sandbox.repository.effects(vendor=vendor, since=stamp(moment.astimezone(UTC)))
         )
 
+    async def tell_hostility(self, _request: web.Request) -> web.Response:
+        """`seed` (null: none), `intensity`, and how often what was `played`, by vendor."""
+        return _json(self._sandbox.hostility.as_json())
+
+    async def set_hostility(self, request: web.Request) -> web.Response:
+        """Take `{"seed": N or null, "intensity": 0 to 1}` from the next request on; it is kept over
+        a restart. Answers as the GET does, or with a 400 that says what is wrong."""
+        try:
+            self._sandbox.hostility.set(await _body(request))
+        except (HostilityRefused, _NotJson) as refusal:
+            return _refused(str(refusal))
+        return await self.tell_hostility(request)
+
     async def list_faults(self, _request: web.Request) -> web.Response:
         """The faults that wait, as a JSON list."""
         return _json([fault.as_json() for fault in self._sandbox.faults.waiting()])
 
     async def add_fault(self, request: web.Request) -> web.Response:
         """Ask for a fault: 201 with it, or a 400 that says what is wrong."""
-        try:
-            body = json.loads(await request.read())
-        except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
-            return _refused("the body is not JSON")
         simulators = self._sandbox.simulators
         try:
-            fault = self._sandbox.faults.add(body, frozenset(simulators))
-        except FaultRefused as refusal:
+            fault = self._sandbox.faults.add(await _body(request), frozenset(simulators))
+        except (FaultRefused, _NotJson) as refusal:
             return _refused(str(refusal))
         if not _playable(fault, simulators[fault.vendor]):
             self._sandbox.faults.remove(id=fault.id)
@@ -233,6 +250,17 @@ def _playable(fault: Fault, simulator: Simulator) -> bool:
         return True
     probe = Request(method="POST", path="/")
     return simulator.error_in_success(probe, fault.status, fault.level) is not None
+
+
+class _NotJson(ValueError):  # noqa: N818 (expected: told to the caller)
+    """A body that is no JSON."""
+
+
+async def _body(request: web.Request) -> object:
+    try:
+        return json.loads(await request.read())
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
+        raise _NotJson("the body is not JSON") from None
 
 
 def _json(value: Any, *, status: int = 200) -> web.Response:

@@ -59,7 +59,8 @@ class Throttle:
             Share(
                 window.name,
                 self.scaled(window.amount),
-                self.scaled(window.amount) - len(arrivals),
+                # Below what was used already, where the vendor has just lowered its limit.
+                max(0, self.scaled(window.amount) - len(arrivals)),
                 math.ceil(window.seconds - (now - arrivals[0])) if arrivals else 0,
             )
             for window, arrivals in zip(limits.windows, caller.arrivals, strict=True)

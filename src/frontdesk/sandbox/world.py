@@ -91,6 +91,7 @@ class World:
         credential: str = "",
         hidden_seconds: float = 0.0,
         is_locked: bool = False,
+        duplicate: int | None = None,
     ) -> T:
         """Run `act` in a scene, and store what it wrote before returning what it answered."""
         moment = now or datetime.now(UTC)
@@ -103,6 +104,7 @@ class World:
             hidden_until=moment.timestamp() + hidden_seconds if hidden_seconds else 0.0,
             is_locked=is_locked,
             first_number=self.first_number,
+            duplicate=duplicate,
         )
         try:
             answer = act(scene)
@@ -131,6 +133,7 @@ class Scene:
 
     `now` is the simulated system's clock, UTC. Records under a read lag are absent from every read
     until their time has come. `is_locked`: another request is at work on what this one locks.
+    `duplicate`: in every list one record comes twice, which one this number chooses.
     """
 
     def __init__(
@@ -144,6 +147,7 @@ class Scene:
         hidden_until: float,
         is_locked: bool = False,
         first_number: int = 1,
+        duplicate: int | None = None,
     ) -> None:
         self._world = world
         self.now = now
@@ -153,6 +157,7 @@ class Scene:
         self.is_locked = is_locked
         self._hidden_until = hidden_until
         self._first_number = first_number
+        self._duplicate = duplicate
         self._clock = datetime.now(UTC).timestamp()
         self.written: list[Row] = []
         self.effects: list[EffectRow] = []
@@ -173,6 +178,12 @@ class Scene:
         return self._shown(known, known.children.get(parent, ()))
 
     def _shown(self, known: _Collection, numbers: Iterable[int]) -> Iterator[dict[str, Any]]:
+        if self._duplicate is not None:
+            rows = list(numbers)
+            if rows:
+                place = self._duplicate % len(rows)
+                rows.insert(place, rows[place])
+            numbers = rows
         for number in numbers:
             row = known.shown(number, self._clock)
             if row is not None:
