@@ -19,6 +19,7 @@ from frontdesk.database.errors import (
     TransactionLost,
     unavailable,
 )
+from frontdesk.database.hosts import Hosts
 from frontdesk.database.listener import Listener
 
 __all__ = [
@@ -42,17 +43,23 @@ _LOST = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
 )
-_CONNECT_PATIENCE = 5.0
 _ACQUIRE_PATIENCE = 10.0
+_ROLLBACK_PATIENCE = 5.0
+STATEMENT_PATIENCE = 15.0
+"""Seconds after which a statement that was not answered is given up, if nobody says otherwise."""
+
 # A process that is stopped inside a transaction would hold its row locks for as long as it sleeps.
 _IDLE_IN_TRANSACTION = "60s"
+# It answers nothing any more (a machine that failed sends no reset), or has become a standby.
+_SERVER_GONE = (TimeoutError, asyncpg.ReadOnlySQLTransactionError)
 
 
 class Connection(Protocol):
     """What runs SQL: a transaction, or the database itself (each statement on its own).
 
-    `patience` in seconds replaces the database's `command_timeout` for one statement. Every verb
-    raises DatabaseUnavailable; other errors of the driver pass through.
+    `patience` in seconds replaces the database's `command_timeout` for one statement, and bounds the
+    wait for a connection. Every verb raises DatabaseUnavailable; other errors of the driver pass
+    through.
     """
 
     async def fetch(self, sql: str, *args: object, patience: float | None = None) -> list[Record]:
@@ -98,9 +105,9 @@ class Database:
         maximum: int = 10,
         pooler: bool = False,
         application_name: str = "frontdesk",
-        command_timeout: float = 30,
+        command_timeout: float = STATEMENT_PATIENCE,
     ) -> "Database":
-        """Connect to `url` (libpq style; several hosts with `target_session_attrs` work).
+        """Connect to `url` (libpq style; several hosts with `target_session_attrs` work: hosts.py).
 
         `pooler`: a pgbouncer in transaction mode is in between. Then each statement runs in a
         transaction of its own, because the driver's prepare and execute could else reach two
@@ -113,10 +120,13 @@ class Database:
             # pgbouncer refuses start-up parameters that it does not know.
             settings["idle_in_transaction_session_timeout"] = _IDLE_IN_TRANSACTION
 
+        hosts = Hosts(url)
+
+        async def connect_pooled(*_url: Any, **options: Any) -> "asyncpg.Connection[Record]":
+            return await hosts.connect(**options)
+
         async def connect_one() -> "asyncpg.Connection[Record]":
-            return await asyncpg.connect(
-                url,
-                timeout=_CONNECT_PATIENCE,
+            return await hosts.connect(
                 command_timeout=command_timeout,
                 server_settings={"application_name": f"{application_name} listener"},
             )
@@ -126,7 +136,7 @@ class Database:
                 url,
                 min_size=minimum,
                 max_size=maximum,
-                timeout=_CONNECT_PATIENCE,
+                connect=connect_pooled,
                 command_timeout=command_timeout,
                 statement_cache_size=0 if pooler else 512,
                 max_cached_statement_lifetime=0,
@@ -142,48 +152,52 @@ class Database:
 
     async def fetch(self, sql: str, *args: object, patience: float | None = None) -> list[Record]:
         """All rows of one statement, committed when it returns (or CommitUnknown)."""
-        async with self._statement() as connection:
+        async with self._statement(patience) as connection:
             return await connection.fetch(sql, *args, patience=patience)
 
     async def fetch_row(
         self, sql: str, *args: object, patience: float | None = None
     ) -> Record | None:
         """The first row, or None."""
-        async with self._statement() as connection:
+        async with self._statement(patience) as connection:
             return await connection.fetch_row(sql, *args, patience=patience)
 
     async def fetch_value(self, sql: str, *args: object, patience: float | None = None) -> Any:
         """The first column of the first row, or None."""
-        async with self._statement() as connection:
+        async with self._statement(patience) as connection:
             return await connection.fetch_value(sql, *args, patience=patience)
 
     async def execute(self, sql: str, *args: object, patience: float | None = None) -> str:
         """The command tag of one statement."""
-        async with self._statement() as connection:
+        async with self._statement(patience) as connection:
             return await connection.execute(sql, *args, patience=patience)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
-        """One transaction: committed at the end of the block, rolled back if it raises.
+    async def transaction(self, patience: float | None = None) -> AsyncIterator[Connection]:
+        """One transaction: committed at the end of the block, rolled back if it raises. `patience`
+        in seconds: for a connection, for BEGIN and for COMMIT.
 
         Raises CommitUnknown if the connection is lost during COMMIT, and TransactionLost if the
         block swallowed an error of the database, after which nothing can be committed.
         """
-        connection = await self._acquire()
+        connection = await self._acquire(patience)
         try:
             with unavailable(commits=False):
-                await connection.execute("BEGIN")
+                await connection.execute("BEGIN", timeout=patience)
             try:
                 yield _Statements(connection, commits=False)
+            except DatabaseUnavailable:
+                # Not on a connection that may answer nothing any more: closing it rolls back too.
+                raise
             except BaseException:
                 await _roll_back(connection)
                 raise
             with unavailable(commits=True):
-                tag = await connection.execute("COMMIT")
+                tag = await connection.execute("COMMIT", timeout=patience)
             if tag != "COMMIT":
                 raise TransactionLost(f"COMMIT was answered with {tag}.")
-        except DatabaseUnavailable:
-            _discard(connection)
+        except DatabaseUnavailable as error:
+            await self._forget(connection, error)
             raise
         finally:
             await self._release(connection)
@@ -211,23 +225,32 @@ class Database:
             self._pool.terminate()
 
     @asynccontextmanager
-    async def _statement(self) -> AsyncIterator[Connection]:
+    async def _statement(self, patience: float | None) -> AsyncIterator[Connection]:
         if self._pooler:
-            async with self.transaction() as transaction:
+            async with self.transaction(patience) as transaction:
                 yield transaction
             return
-        connection = await self._acquire()
+        connection = await self._acquire(patience)
         try:
             yield _Statements(connection, commits=True)
-        except DatabaseUnavailable:
-            _discard(connection)
+        except DatabaseUnavailable as error:
+            await self._forget(connection, error)
             raise
         finally:
             await self._release(connection)
 
-    async def _acquire(self) -> _PoolConnection:
+    async def _acquire(self, patience: float | None = None) -> _PoolConnection:
         with unavailable(commits=False):
-            return await self._pool.acquire(timeout=_ACQUIRE_PATIENCE)
+            return await self._pool.acquire(
+                timeout=min(_ACQUIRE_PATIENCE, patience or _ACQUIRE_PATIENCE)
+            )
+
+    async def _forget(self, connection: _PoolConnection, error: DatabaseUnavailable) -> None:
+        _discard(connection)
+        if isinstance(error.__cause__, _SERVER_GONE):
+            # The others lead to the same server. Tried one by one, each would cost its user the
+            # whole patience, or a refusal; new ones are made as they are needed.
+            await self._pool.expire_connections()
 
     async def _release(self, connection: _PoolConnection) -> None:
         try:
@@ -271,7 +294,7 @@ class _Statements:
 
 async def _roll_back(connection: _PoolConnection) -> None:
     try:
-        await connection.execute("ROLLBACK")
+        await connection.execute("ROLLBACK", timeout=_ROLLBACK_PATIENCE)
     except _LOST:
         # The connection is lost, which rolls back as well; the first error is the one to tell.
         _discard(connection)
