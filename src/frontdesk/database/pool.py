@@ -7,9 +7,10 @@ Maps no types of its own: json comes and goes as text.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import asyncpg
 
@@ -34,6 +35,11 @@ __all__ = [
 Record = asyncpg.Record
 # asyncpg's proxy has all methods of a connection, and is not one to the type checker.
 _PoolConnection = Any
+# Generic to the type checker only.
+if TYPE_CHECKING:
+    _DriverConnection = asyncpg.Connection[Record]
+else:
+    _DriverConnection = asyncpg.Connection
 
 # Whatever the driver raises on a connection that is of no more use.
 _LOST = (
@@ -81,6 +87,12 @@ class Connection(Protocol):
         ...
 
 
+class _Connection(_DriverConnection):
+    """A connection that knows since when it has been there, by `time.monotonic`."""
+
+    made_at = 0.0
+
+
 class Database:
     """A pool on one PostgreSQL cluster; may be shared by every task of the process."""
 
@@ -95,6 +107,8 @@ class Database:
         self._pooler = pooler
         self._connect = connect
         self._listeners: set[Listener] = set()
+        # When a server was last found gone: what was connected before leads nowhere.
+        self._gone_at = 0.0
 
     @classmethod
     async def connect(
@@ -123,7 +137,10 @@ class Database:
         hosts = Hosts(url)
 
         async def connect_pooled(*_url: Any, **options: Any) -> "asyncpg.Connection[Record]":
-            return await hosts.connect(**options)
+            began = time.monotonic()
+            connection = await hosts.connect(**options)
+            connection.made_at = began  # type: ignore[attr-defined] # it is a _Connection
+            return connection
 
         async def connect_one() -> "asyncpg.Connection[Record]":
             return await hosts.connect(
@@ -134,8 +151,11 @@ class Database:
         with unavailable(commits=False):
             pool = await asyncpg.create_pool(
                 url,
-                min_size=minimum,
+                # No floor to be kept: in an outage the driver would log a traceback at every try.
+                init_size=minimum,
+                min_size=0,
                 max_size=maximum,
+                connection_class=_Connection,
                 connect=connect_pooled,
                 command_timeout=command_timeout,
                 statement_cache_size=0 if pooler else 512,
@@ -197,7 +217,7 @@ class Database:
             if tag != "COMMIT":
                 raise TransactionLost(f"COMMIT was answered with {tag}.")
         except DatabaseUnavailable as error:
-            await self._forget(connection, error)
+            self._forget(connection, error)
             raise
         finally:
             await self._release(connection)
@@ -234,23 +254,28 @@ class Database:
         try:
             yield _Statements(connection, commits=True)
         except DatabaseUnavailable as error:
-            await self._forget(connection, error)
+            self._forget(connection, error)
             raise
         finally:
             await self._release(connection)
 
     async def _acquire(self, patience: float | None = None) -> _PoolConnection:
-        with unavailable(commits=False):
-            return await self._pool.acquire(
-                timeout=min(_ACQUIRE_PATIENCE, patience or _ACQUIRE_PATIENCE)
-            )
+        while True:
+            with unavailable(commits=False):
+                connection: _PoolConnection = await self._pool.acquire(
+                    timeout=min(_ACQUIRE_PATIENCE, patience or _ACQUIRE_PATIENCE)
+                )
+            if connection.made_at > self._gone_at:
+                return connection
+            _discard(connection)
+            await self._release(connection)
 
-    async def _forget(self, connection: _PoolConnection, error: DatabaseUnavailable) -> None:
+    def _forget(self, connection: _PoolConnection, error: DatabaseUnavailable) -> None:
         _discard(connection)
         if isinstance(error.__cause__, _SERVER_GONE):
             # The others lead to the same server. Tried one by one, each would cost its user the
             # whole patience, or a refusal; new ones are made as they are needed.
-            await self._pool.expire_connections()
+            self._gone_at = time.monotonic()
 
     async def _release(self, connection: _PoolConnection) -> None:
         try:
