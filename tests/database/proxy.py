@@ -20,13 +20,11 @@ Moment = Literal["before", "after"]
 
 
 class Proxy:
-    """Between a client's TCP connections and the server's Unix socket. `with Proxy(url) as proxy:`
+    """Between a client's TCP connections and the server's socket, of either kind. `with Proxy(url) as proxy:`
     gives `proxy.url`; it runs in a thread with a loop of its own."""
 
     def __init__(self, database_url: str) -> None:
         self._behind = urlsplit(database_url)
-        query = parse_qs(self._behind.query)
-        self._socket = f"{query['host'][0]}/.s.PGSQL.{query['port'][0]}"
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._server: asyncio.Server | None = None
@@ -124,7 +122,7 @@ class Proxy:
             if self._refusing:
                 return
             await self._flowing.wait()
-            answers, behind = await asyncio.open_unix_connection(self._socket)
+            answers, behind = await self._connect()
             self._writers.add(behind)
             link = _Link(reader, writer, answers, behind)
             async with asyncio.TaskGroup() as group:
@@ -138,6 +136,12 @@ class Proxy:
                     self._writers.discard(one)
                     one.transport.abort()
             self._links.discard(task)
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._behind.hostname and self._behind.port:
+            return await asyncio.open_connection(self._behind.hostname, self._behind.port)
+        query = parse_qs(self._behind.query)
+        return await asyncio.open_unix_connection(f"{query['host'][0]}/.s.PGSQL.{query['port'][0]}")
 
     async def _requests(self, link: "_Link") -> None:
         while True:
