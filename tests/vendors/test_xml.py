@@ -1,6 +1,7 @@
 """Reading XML from somebody who may mean harm."""
 
 import tracemalloc
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -83,7 +84,5 @@ def test_a_document_beyond_the_bounds_is_not_built_first() -> None:
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: f"<a>{text}</a>".encode()))
 def test_any_bytes_are_a_document_or_refused(body: bytes) -> None:
-    try:
+    with suppress(xml.NotXmlError):
         assert xml.parse(body).tag
-    except xml.NotXmlError:
-        pass
