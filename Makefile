@@ -11,7 +11,7 @@ TEST_WORKERS ?= 4
 TEST_OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test bench lint format types walls docs check clean
+.PHONY: help setup demo serve test bench torture lint format types walls docs check clean
 
 help: ## List what there is
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,9 @@ test: $(STAMP) ## Run every test
 bench: $(BENCH_STAMP) ## Measure this service beside a hand-written one
 	@$(BIN)/python -m bench $(BENCH_OPTIONS)
 
+torture: $(STAMP) ## Kill and stop every part under load at hostile PMSs, for half an hour, and check it all
+	@$(BIN)/python -m torture $(TORTURE_OPTIONS)
+
 lint: $(STAMP) ## Lint, and check the format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -48,7 +51,7 @@ format: $(STAMP) ## Put the code into its format
 
 types: $(BENCH_STAMP) ## Check the types, strictly
 	$(BIN)/mypy --strict src
-	MYPYPATH=src:. $(BIN)/mypy --strict --explicit-package-bases bench docs tests
+	MYPYPATH=src:. $(BIN)/mypy --strict --explicit-package-bases bench torture docs tests
 	MYPYPATH=src:examples $(BIN)/mypy --strict --explicit-package-bases examples
 
 walls: $(STAMP) ## Check who may import whom, and who may name whom
