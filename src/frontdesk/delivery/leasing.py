@@ -63,6 +63,8 @@ class Leases:
                 self._let_go(integration_id)
             self.worker_id = new_id()
         await self._repository.register(self.worker_id, lease_seconds)
+        # Before it holds anything: whoever looks at leases finds the process behind each.
+        log.info("worker_registered", worker_id=str(self.worker_id))
         self._alive_until = began + lease_seconds
         await self.balance()
 
