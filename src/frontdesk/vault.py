@@ -75,6 +75,14 @@ class Vault:
         """What `seal_token` sealed. Raises UnreadableError."""
         return self._open(sealed, session.encode()).decode()
 
+    def seal_text(self, owner: UUID, text: str) -> bytes:
+        """A text, sealed for what has this id."""
+        return self._seal(text.encode(), b"text" + owner.bytes)
+
+    def open_text(self, owner: UUID, sealed: bytes) -> str:
+        """What `seal_text` sealed. Raises UnreadableError."""
+        return self._open(sealed, b"text" + owner.bytes).decode()
+
     def session_name(self, vendor: str, base_url: str, credentials: Mapping[str, Any]) -> str:
         """Names the session of these credentials at this address: a keyed hash."""
         text = orjson.dumps([vendor, base_url, dict(credentials)], option=orjson.OPT_SORT_KEYS)
