@@ -4,13 +4,13 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+
+from frontdesk.database.pool import Database
 from tests.conftest import ENCRYPTION_KEY, until
 from tests.events.world import World
 from tests.journeys.served import START_SECONDS, Command
 from tests.webhooks.conftest import Hook, accepted, deliveries, ends
 from tests.webhooks.receiver import Receiver
-
-from frontdesk.database.pool import Database
 
 pytestmark = pytest.mark.timeout(300)
 
