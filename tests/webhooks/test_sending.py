@@ -526,3 +526,47 @@ async def test_an_address_is_judged_when_it_is_called(
         waiting = await only(client, made, attempts=1, state="waiting")
         assert "private or reserved" in waiting["last_error"]
     assert receiver.received == []
+
+
+async def test_a_notice_that_cannot_be_told_holds_back_no_other(
+    client: aiohttp.ClientSession,
+    account: CallerAccount,
+    database: Database,
+    maple: World,
+    receiver: Receiver,
+    hook: Hook,
+    dispatcher: None,
+) -> None:
+    await hook()
+    await database.execute(
+        "INSERT INTO webhook_notices (account_id, integration_id, trigger, subject_id, told) "
+        "VALUES ($1, $2, 'WRITE_OPERATION_SUCCESS', $2, '{}')",
+        account.id,
+        UUID(maple.integration_id),
+    )
+    job_id = await told(client, database, maple)
+    await until(lambda: receiver.has(1))
+    assert receiver.received[0].body["data"]["root_job_id"] == job_id
+
+
+async def test_a_worker_goes_on_where_the_tables_are_not_there_yet(
+    client: aiohttp.ClientSession,
+    database: Database,
+    database_url: str,
+    maple: World,
+    receiver: Receiver,
+    hook: Hook,
+) -> None:
+    """New code beside the schema before it: events are delivered, and nothing is told until the
+    migration has run."""
+    await hook()
+    job_id = await told(client, database, maple)
+    await database.execute("ALTER TABLE webhook_deliveries RENAME TO not_there_yet")
+    try:
+        async with dispatching(database_url):
+            await asyncio.sleep(1)
+            await database.execute("ALTER TABLE not_there_yet RENAME TO webhook_deliveries")
+            await until(lambda: receiver.has(1))
+    finally:
+        await database.execute("ALTER TABLE IF EXISTS not_there_yet RENAME TO webhook_deliveries")
+    assert receiver.received[0].body["data"]["root_job_id"] == job_id

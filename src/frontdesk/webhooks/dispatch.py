@@ -9,14 +9,14 @@ one attempt at a time: it costs its own deliveries time, and nobody else's.
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from uuid import UUID
 
 import orjson
 import structlog
 
 from frontdesk.database.pool import Database, DatabaseUnavailable, Record
-from frontdesk.integrations.addresses import AllowedAddresses
+from frontdesk.outgoing.addresses import AllowedAddresses
 from frontdesk.settings import Settings
 from frontdesk.vault import UnreadableError, Vault
 from frontdesk.webhooks.outbox_repository import OutboxRepository
@@ -25,7 +25,7 @@ from frontdesk.webhooks.signing import Secrets
 from frontdesk.webhooks.telling import PATIENCE_SECONDS, Outbox
 
 POLL_SECONDS = 0.5
-DATABASE_PAUSE_SECONDS = 1.0
+PAUSE_SECONDS = 2.0
 TIDY_EVERY_SECONDS = 60.0
 TIDY_PORTION = 1000
 KEPT_DAYS = 30
@@ -89,10 +89,18 @@ class Dispatcher:
             timeout_seconds=self._settings.webhook_timeout_seconds,
             signature_header=self._settings.webhook_signature_header,
         )
+
+        async def send() -> bool:
+            return await self._send(sender)
+
+        parts: list[tuple[Callable[[], Awaitable[bool]], Callable[[], Awaitable[None]]]] = [
+            (self._tell, lambda: _pause(POLL_SECONDS, stop)),
+            (send, lambda: _either(self._freed, stop, POLL_SECONDS)),
+            (self._tidy, lambda: _pause(TIDY_EVERY_SECONDS, stop)),
+        ]
         loops = [
-            asyncio.create_task(self._tell_for_ever(stop), name="webhook notices"),
-            asyncio.create_task(self._send_for_ever(sender, stop), name="webhook deliveries"),
-            asyncio.create_task(self._tidy_for_ever(stop), name="webhook upkeep"),
+            asyncio.create_task(self._for_ever(work, wait, stop), name=f"webhooks {work.__name__}")
+            for work, wait in parts
         ]
         try:
             await asyncio.gather(*loops)
@@ -106,42 +114,43 @@ class Dispatcher:
 
     # --- loops ------------------------------------------------------------------------------------
 
-    async def _tell_for_ever(self, stop: asyncio.Event) -> None:
+    async def _for_ever(
+        self,
+        work: Callable[[], Awaitable[bool]],
+        wait: Callable[[], Awaitable[None]],
+        stop: asyncio.Event,
+    ) -> None:
+        """Do it again and again, after a wait where it returns False. Whatever goes wrong here must
+        not end the process, which has events to deliver: it is logged, and tried again."""
         while not stop.is_set():
             try:
-                if await self._outbox.empty():
-                    continue
+                if not await work():
+                    await wait()
             except DatabaseUnavailable as error:
-                _log.warning("database_unavailable", doing="webhook notices", reason=str(error))
-            self._freed.set()
-            await _pause(POLL_SECONDS, stop)
+                _log.warning("database_unavailable", doing=work.__name__, reason=str(error))
+                await _pause(PAUSE_SECONDS, stop)
+            except Exception as error:
+                _log.exception("webhooks_failed", doing=work.__name__, error=type(error).__name__)
+                await _pause(PAUSE_SECONDS, stop)
 
-    async def _send_for_ever(self, sender: Sender, stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            self._freed.clear()
-            claimed: list[Record] = []
-            if (free := self._free()) > 0:
-                try:
-                    claimed = await self._repository.claim(
-                        self._turns(), each=1, limit=free, seconds=self._claimed_seconds
-                    )
-                except DatabaseUnavailable as error:
-                    _log.warning("database_unavailable", doing="webhooks", reason=str(error))
-                    await _pause(DATABASE_PAUSE_SECONDS, stop)
-                    continue
-            for row in claimed:
-                self._start(sender, row)
-            if not claimed:
-                await _either(self._freed, stop, POLL_SECONDS)
+    async def _tell(self) -> bool:
+        more = await self._outbox.empty()
+        self._freed.set()
+        return more
 
-    async def _tidy_for_ever(self, stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            try:
-                if await self._repository.tidy(TIDY_PORTION, KEPT_DAYS):
-                    continue
-            except DatabaseUnavailable as error:
-                _log.warning("database_unavailable", doing="webhook upkeep", reason=str(error))
-            await _pause(TIDY_EVERY_SECONDS, stop)
+    async def _send(self, sender: Sender) -> bool:
+        self._freed.clear()
+        if (free := self._free()) <= 0:
+            return False
+        claimed = await self._repository.claim(
+            self._turns(), each=1, limit=free, seconds=self._claimed_seconds
+        )
+        for row in claimed:
+            self._start(sender, row)
+        return bool(claimed)
+
+    async def _tidy(self) -> bool:
+        return await self._repository.tidy(TIDY_PORTION, KEPT_DAYS)
 
     # --- turns ------------------------------------------------------------------------------------
 

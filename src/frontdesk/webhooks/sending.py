@@ -13,11 +13,13 @@ from datetime import UTC, datetime
 import aiohttp
 from yarl import URL
 
-from frontdesk.integrations.addresses import AllowedAddresses
-from frontdesk.webhooks.receivers import guarded_connector, is_refusal
+from frontdesk.outgoing.addresses import AllowedAddresses
+from frontdesk.outgoing.guard import guarded_connector, is_refusal
 from frontdesk.webhooks.signing import Secrets, signed_headers
 
 CONNECT_SECONDS = 10.0
+KEPT_SECONDS = 5.0
+"""How long an idle connection to a receiver is kept."""
 LARGEST_ANSWER = 64 * 1024
 LONGEST_RETRY_AFTER_SECONDS = 86_400.0
 
@@ -60,7 +62,7 @@ class Sender:
         signature_header: str,
     ) -> None:
         self._session = aiohttp.ClientSession(
-            connector=guarded_connector(allowed, limit=connections),
+            connector=guarded_connector(allowed, limit=connections, keepalive=KEPT_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             # What a receiver answers is not read for its words; a small archive that unpacks to

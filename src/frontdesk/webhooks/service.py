@@ -14,12 +14,13 @@ from frontdesk.database.pool import Database, Record
 from frontdesk.errors import ApiError, Code, Problem, invalid, not_found
 from frontdesk.http.paging import ListQuery
 from frontdesk.ids import new_id
-from frontdesk.integrations.addresses import AllowedAddresses
+from frontdesk.outgoing.addresses import AllowedAddresses
+from frontdesk.outgoing.urls import UrlRefused
 from frontdesk.settings import Settings
 from frontdesk.vault import Vault
 from frontdesk.webhooks.callback_secrets import CallbackSecrets
 from frontdesk.webhooks.dispatch import Dispatcher
-from frontdesk.webhooks.receivers import ReceiverRefused, check_receiver
+from frontdesk.webhooks.receivers import check_receiver
 from frontdesk.webhooks.repository import WebhookRepository
 from frontdesk.webhooks.schemas import (
     DEFAULT_OVERLAP_HOURS,
@@ -78,7 +79,7 @@ class WebhookService:
         """What is wrong with a receiver's URL; `path` is the field that holds it."""
         try:
             check_receiver(url, self._allowed)
-        except ReceiverRefused as refused:
+        except UrlRefused as refused:
             return [Problem("invalid_value", (path,), f"{path} {refused.message}")]
         return []
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from uuid import UUID, uuid5
 
 import orjson
+import structlog
 
 from frontdesk.catalog.service import shown_stored
 from frontdesk.database.pool import Database, Record
@@ -29,6 +30,8 @@ PORTION = 200
 
 _HOSTS = UUID("6f6e6365-2c20-496e-8f72-6465722e0001")
 _TESTS = UUID("6f6e6365-2c20-496e-8f72-6465722e0002")
+
+_log = structlog.get_logger(__name__)
 
 Maker = Callable[[Record, dict[str, Any]], dict[str, Any] | None]
 
@@ -84,7 +87,12 @@ def _deliveries(notice: Record, listeners: Sequence[Record]) -> list[NewDelivery
     wanting = [hook for hook in listeners if _wants(hook, notice)]
     if not wanting and notice["callback_url"] is None:
         return []
-    rest = _MAKERS[notice["trigger"]](notice, orjson.loads(notice["told"]))
+    try:
+        rest = _MAKERS[notice["trigger"]](notice, orjson.loads(notice["told"]))
+    except (KeyError, TypeError, ValueError):
+        # A fault of ours, or a row of another version: one notice must not hold all others back.
+        _log.exception("webhook_notice_dropped", notice=notice["id"], trigger=notice["trigger"])
+        return []
     if rest is None:
         return []
     body = orjson.dumps(
