@@ -80,13 +80,19 @@ WHERE i.updated_at <> known.updated_at
 _CLAIM = "SELECT * FROM claim_writes($1, $2::jsonb, $3)"
 _FINISH = "SELECT finish_attempts($1, $2::jsonb) AS id"
 
+# The clock is asked once: asked for each row, it could not be looked up in the index, and a long
+# backlog would be walked to its end twice a second.
 _EXPIRED = """
 SELECT array_agg(id) FROM (
     SELECT id FROM writes
-    WHERE finished_at IS NULL AND expires_at <= clock_timestamp()
+    WHERE finished_at IS NULL AND expires_at <= (SELECT clock_timestamp())
         AND state IN ('scheduled', 'queued', 'retrying') AND NOT unsettled
     ORDER BY expires_at LIMIT 500) AS due
 """
+# A schema from before there were scheduled writes has none to move.
+_CAN_SCHEDULE = "SELECT to_regprocedure('enter_lanes(integer)') IS NOT NULL"
+_ENTER_LANES = "SELECT enter_lanes($1)"
+
 # What another process accepted in the moment in which the integration was archived.
 _STRANDED = """
 SELECT array_agg(left_over.id) FROM integrations AS i, LATERAL (
@@ -169,6 +175,7 @@ SELECT count(w.id) AS depth, min(w.submitted_at) AS oldest, min(w.ready_at) AS n
 FROM (SELECT $1::uuid AS integration_id) AS the
 LEFT JOIN leases AS l USING (integration_id)
 LEFT JOIN writes AS w ON w.integration_id = the.integration_id AND w.finished_at IS NULL
+    AND w.state <> 'scheduled'
 GROUP BY l.not_before, l.not_before_reason
 """
 
@@ -222,6 +229,7 @@ class DeliveryRepository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._can_schedule = False
 
     async def register(self, worker_id: UUID, lease_seconds: float) -> None:
         await self._database.execute(_REGISTER, worker_id, lease_seconds)
@@ -312,6 +320,13 @@ class DeliveryRepository:
         message = "The event's time to be delivered ran out before the PMS took it."
         ended = await self._database.fetch(_END, ids, "expired", "expired", message)
         return len(ended)
+
+    async def enter_lanes(self, portion: int) -> int:
+        if not self._can_schedule:
+            self._can_schedule = bool(await self._database.fetch_value(_CAN_SCHEDULE))
+        if not self._can_schedule:
+            return 0
+        return int(await self._database.fetch_value(_ENTER_LANES, portion))
 
     async def cancel_stranded(self) -> int:
         ids = await self._database.fetch_value(_STRANDED)

@@ -2,7 +2,8 @@
 
 Its loops: a heartbeat that keeps every lease alive; one that takes over what nobody holds; one that
 claims as many writes as there are free slots; one that reads catalogs; one that learns ids; one
-that expires. None waits for another, and a PMS that hangs costs its own integration only.
+that moves scheduled writes into their lanes; one that expires. None waits for another, and a PMS
+that hangs costs its own integration only.
 """
 
 import asyncio
@@ -40,6 +41,9 @@ POLL_SECONDS = 1.0
 POLL_SECONDS_WITHOUT_LISTEN = 0.05
 CHORES_EVERY_SECONDS = 0.5
 DATABASE_PAUSE_SECONDS = 0.5
+ENTER_PORTION = 500
+"""Scheduled writes whose time has come that are moved into their lanes in one transaction."""
+
 CLAIMS_AT_ONCE = 2
 """While one claim is under way, other integrations need not wait for its end."""
 
@@ -116,6 +120,7 @@ class Worker:
             (lease_seconds / 5, self._leases.heartbeat),
             (LEASES_EVERY_SECONDS, self._leases.balance),
             (CHORES_EVERY_SECONDS, self._expire),
+            (CHORES_EVERY_SECONDS, self._enter_lanes),
             (LEASES_EVERY_SECONDS, self._cancel_stranded),
             (CHORES_EVERY_SECONDS, self._read_catalogs),
             (0.1, self._learn_ids),
@@ -155,6 +160,11 @@ class Worker:
 
     async def _expire(self) -> None:
         while await self._repository.expire() and not self._stop.is_set():
+            pass
+
+    async def _enter_lanes(self) -> None:
+        # Those of any integration: whose lease it is matters only to who sends.
+        while await self._repository.enter_lanes(ENTER_PORTION) and not self._stop.is_set():
             pass
 
     async def _cancel_stranded(self) -> None:

@@ -4,7 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from frontdesk.errors import Code
-from frontdesk.events.fields import EVENT_FIELDS, EXTERNAL_REFERENCE_SCHEMA, KIND_SCHEMA
+from frontdesk.events.fields import (
+    EVENT_FIELDS,
+    EXTERNAL_REFERENCE_SCHEMA,
+    KIND_SCHEMA,
+    SCHEDULE_SCHEMAS,
+)
 from frontdesk.events.json_schema import event_schema, generic_schema
 from frontdesk.events.kinds import takes_types
 from frontdesk.http.openapi import query_parameter, responses, schema_of
@@ -156,6 +161,7 @@ def _answer_schema() -> dict[str, Any]:
             **{item.name: _any_value(item.json_schema()) for item in EVENT_FIELDS},
             "external_reference": _any_value(dict(EXTERNAL_REFERENCE_SCHEMA)),
             "kind": _any_value(dict(KIND_SCHEMA)),
+            **{name: _any_value(dict(schema)) for name, schema in SCHEDULE_SCHEMAS.items()},
         },
     }
     accepted: dict[str, Any] = {

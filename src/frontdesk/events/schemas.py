@@ -152,6 +152,8 @@ class NewEvent(TypedDict):
     event_name: NotRequired[Text | None]
     kind: NotRequired[EventKind | None]
     external_reference: NotRequired[ExternalReference | None]
+    send_at: NotRequired[Instant | None]
+    expires_at: NotRequired[Instant | None]
 
 
 class ChangedEvent(TypedDict):

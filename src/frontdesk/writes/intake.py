@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -29,7 +30,8 @@ _LEARN_PAUSE_SECONDS = 0.25
 @dataclass(frozen=True, slots=True)
 class NewWrite:
     """A finished write: every id resolved, the plan made. `id` is made before the insert, so that
-    asking again after a lost commit cannot accept it twice. `fingerprint` is hexadecimal."""
+    asking again after a lost commit cannot accept it twice. `fingerprint` is hexadecimal. `send_at`:
+    when it enters its lane; None or past: at once. `expires_at` None: `expiry_hours` from then."""
 
     id: UUID
     account_id: UUID
@@ -45,6 +47,8 @@ class NewWrite:
     event_id: UUID
     external_reference: str | None
     expiry_hours: int
+    send_at: datetime | None = None
+    expires_at: datetime | None = None
     retry_of: UUID | None = None
     idempotency_key: str | None = None
     fingerprint: str | None = None
@@ -201,6 +205,8 @@ def _row(place: int, write: NewWrite) -> dict[str, Any]:
         "event_id": write.event_id,
         "external_reference": write.external_reference,
         "expiry_hours": write.expiry_hours,
+        "send_at": write.send_at,
+        "expires_at": write.expires_at,
         "retry_of": write.retry_of,
         "idempotency_key": write.idempotency_key,
         "fingerprint": write.fingerprint,

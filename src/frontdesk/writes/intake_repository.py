@@ -21,6 +21,11 @@ class Taken(NamedTuple):
 # One statement, so one transaction: the keys and the writes stand or fall together.
 _ACCEPT = "SELECT refused_id, taken_by, fingerprint, answer FROM accept_writes($1::jsonb)"
 
+# Writes with times of their own. A schema that cannot keep the times does not know the function.
+_ACCEPT_TIMED = (
+    "SELECT refused_id, taken_by, fingerprint, answer FROM accept_timed_writes($1::jsonb)"
+)
+
 _LOOK_UP = """
 SELECT job_id, fingerprint, answer FROM idempotency_keys
 WHERE account_id = $1 AND key = $2 AND created_at >= clock_timestamp() - interval '24 hours'
@@ -29,7 +34,10 @@ WHERE account_id = $1 AND key = $2 AND created_at >= clock_timestamp() - interva
 
 async def accept(database: Database, rows: Sequence[dict[str, Any]]) -> dict[UUID, Taken]:
     """Commit these writes; what comes back was not accepted, because its key is taken."""
-    refused = await database.fetch(_ACCEPT, orjson.dumps(list(rows), default=str).decode())
+    timed = any(row["send_at"] is not None or row["expires_at"] is not None for row in rows)
+    refused = await database.fetch(
+        _ACCEPT_TIMED if timed else _ACCEPT, orjson.dumps(list(rows), default=str).decode()
+    )
     return {
         row["refused_id"]: Taken(
             row["refused_id"], row["taken_by"], row["fingerprint"], orjson.loads(row["answer"])
