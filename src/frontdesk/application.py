@@ -15,6 +15,7 @@ from frontdesk.catalog.service import CatalogService
 from frontdesk.database.pool import Database
 from frontdesk.delivery.service import DeliveryService
 from frontdesk.events import endpoints as event_endpoints
+from frontdesk.events.bulk import BulkEvents
 from frontdesk.events.service import EventsService
 from frontdesk.http.app import check_paths, create_base_app
 from frontdesk.integrations import endpoints as integration_endpoints
@@ -45,6 +46,7 @@ class Services:
     catalog: CatalogService
     delivery: DeliveryService
     events: EventsService
+    bulk_events: BulkEvents
     writes: WritesService
     intake: Intake
 
@@ -125,6 +127,7 @@ def _composed(settings: Settings, database: Database, vault: Vault) -> Services:
         catalog=catalog,
     )
     delivery.serve(integrations)
+    events = EventsService(database, integrations, catalog, writes, intake)
     return Services(
         settings=settings,
         database=database,
@@ -133,7 +136,8 @@ def _composed(settings: Settings, database: Database, vault: Vault) -> Services:
         integrations=integrations,
         catalog=catalog,
         delivery=delivery,
-        events=EventsService(database, integrations, catalog, writes, intake),
+        events=events,
+        bulk_events=BulkEvents(events, intake),
         writes=writes,
         intake=intake,
     )

@@ -26,7 +26,7 @@ from frontdesk.integrations.service import Integration, IntegrationService
 from frontdesk.vendors.contract import Reference, Refused, Vendor
 from frontdesk.vendors.registry import vendors
 from frontdesk.writes.idempotency import Key
-from frontdesk.writes.intake import Accepted, Intake, Mismatched, Replayed
+from frontdesk.writes.intake import Accepted, Intake, Mismatched, NewWrite, Replayed
 from frontdesk.writes.service import WritesService, mismatch
 
 
@@ -40,6 +40,15 @@ class Options:
     wait: float | None = None
     key: Key | None = None
     kind_fallback: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """An event that breaks no rule: the body of its 200, and the write that must be stored before
+    that is said; None of a dry run."""
+
+    answer: dict[str, Any]
+    write: NewWrite | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +86,7 @@ class EventsService:
     ) -> Reply:
         """Accept a new event; `body` is parsed JSON. `vendor` is the path's, if it names one (and
         `refuse_unsupported` let it pass). Raises ApiError 400, 405, 409, 422, 503."""
-        if (replay := await self._replay(account_id, options)) is not None:
+        if (replay := await self.replay(account_id, options)) is not None:
             return await self._with_write(account_id, replay, options)
         read = read_new_event(body)
         target = await self._target_of(account_id, read, vendor, options)
@@ -92,7 +101,7 @@ class EventsService:
         vendor: str | None = None,
     ) -> Reply:
         """Accept a change of an event. Raises ApiError 400, 404, 405, 409, 422, 503."""
-        if (replay := await self._replay(account_id, options)) is not None:
+        if (replay := await self.replay(account_id, options)) is not None:
             return await self._with_write(account_id, replay, options)
         event = None
         if event_id is not None:
@@ -108,15 +117,21 @@ class EventsService:
         read = read_changed_event(body)
         return await self._accept(account_id, target, read, options)
 
-    # --- inside -------------------------------------------------------------------------------
+    async def ready(self, account_id: UUID, body: Any, options: Options) -> Ready:
+        """A new event that only needs to be stored. Raises ApiError 400, 405, 409."""
+        read = read_new_event(body)
+        target = await self._target_of(account_id, read, None, options)
+        return await self._ready(account_id, target, read, options)
 
-    async def _replay(self, account_id: UUID, options: Options) -> Reply | None:
+    async def replay(self, account_id: UUID, options: Options) -> Reply | None:
         """The answer that the key has already. Before any validation: a catalog that has changed
         since cannot turn a replay into a refusal."""
         if options.key is None or options.dry_run:
             return None
         taken = await self._intake.look_up(account_id, options.key.key, options.key.fingerprint)
-        return None if taken is None else _replayed(taken)
+        return None if taken is None else replayed(taken)
+
+    # --- inside -------------------------------------------------------------------------------
 
     async def _target_of(
         self, account_id: UUID, read: ReadBody, vendor: str | None, options: Options
@@ -155,16 +170,24 @@ class EventsService:
     async def _accept(
         self, account_id: UUID, target: Target, read: ReadBody, options: Options
     ) -> Reply:
+        ready = await self._ready(account_id, target, read, options)
+        if ready.write is None:
+            return Reply(ready.answer)
+        outcome = await self._intake.submit(ready.write)
+        reply = Reply(ready.answer) if isinstance(outcome, Accepted) else replayed(outcome)
+        return await self._with_write(account_id, reply, options)
+
+    async def _ready(
+        self, account_id: UUID, target: Target, read: ReadBody, options: Options
+    ) -> Ready:
         prepared = await self._prepare(account_id, target, read, options)
         warnings = warnings_of((*prepared.checked.warnings, *prepared.plan.notices))
         if options.dry_run:
-            return Reply(dry_run(target, prepared.plan, warnings))
+            return Ready(dry_run(target, prepared.plan, warnings), None)
         job_id = new_id()
         answer = answer_of(job_id, answered(target, prepared), warnings)
         write = new_write(job_id, account_id, target, prepared, warnings, options.key, answer)
-        outcome = await self._intake.submit(write)
-        reply = Reply(answer) if isinstance(outcome, Accepted) else _replayed(outcome)
-        return await self._with_write(account_id, reply, options)
+        return Ready(answer, write)
 
     async def _prepare(
         self, account_id: UUID, target: Target, read: ReadBody, options: Options
@@ -315,7 +338,8 @@ def _hint(resolved: Resolved) -> str:
     return "" if resolved.first_sync_done else NOT_SYNCED_YET
 
 
-def _replayed(outcome: Replayed | Mismatched) -> Reply:
+def replayed(outcome: Replayed | Mismatched) -> Reply:
+    """The answer of the request that had the key first. Raises ApiError 422: it was another."""
     if isinstance(outcome, Mismatched):
         raise mismatch()
     return Reply(outcome.answer, replayed=True)

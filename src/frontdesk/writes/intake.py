@@ -8,9 +8,11 @@ bounded: past the bound a request is refused at once, and nothing of it is kept.
 import asyncio
 import time
 from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
@@ -20,6 +22,8 @@ from frontdesk.errors import ApiError, Code
 from frontdesk.writes import intake_repository
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 LEARN_SECONDS = 10.0
 """How long the fate of a commit is asked for before the caller is told that it is unknown."""
@@ -56,6 +60,19 @@ class NewWrite:
 
 
 @dataclass(frozen=True, slots=True)
+class NewCall:
+    """Writes that one request brought: all are stored, in their order, or none is. `answer` is what
+    the request is answered with, and `id` its own, for the same reason as a write's."""
+
+    id: UUID
+    account_id: UUID
+    writes: tuple[NewWrite, ...]
+    answer: dict[str, Any]
+    idempotency_key: str | None = None
+    fingerprint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
     """The write is committed."""
 
@@ -71,6 +88,10 @@ class Replayed:
 @dataclass(frozen=True, slots=True)
 class Mismatched:
     """The key was used for another request."""
+
+
+class _FateUnknownError(Exception):
+    """Whether a commit took place could not be learnt in time."""
 
 
 @dataclass(slots=True, eq=False)
@@ -90,6 +111,9 @@ class Intake:
         self._arrived = asyncio.Event()
         self._committer: asyncio.Task[None] | None = None
         self._closing = False
+        self._calls: set[asyncio.Task[Accepted | Replayed | Mismatched]] = set()
+        self._writes_of_calls = 0
+        self._one_call = asyncio.Lock()
 
     async def submit(self, write: NewWrite) -> Accepted | Replayed | Mismatched:
         """Make the write durable. Raises `ApiError` 503: `not_accepted` where nothing is stored,
@@ -104,6 +128,18 @@ class Intake:
         # Shielded: a caller who hangs up must not take the others of his batch with him.
         return await asyncio.shield(waiting.result)
 
+    async def submit_call(self, call: NewCall) -> Accepted | Replayed | Mismatched:
+        """Make a call's writes durable, in a transaction of their own. Raises as `submit` does."""
+        count = len(call.writes)
+        if self._closing or self._writes_of_calls + count > max(self._queue_limit, count):
+            raise _not_accepted("More events arrive than can be stored at the moment.")
+        self._writes_of_calls += count
+        task = asyncio.create_task(self._store_call(call), name="intake of a call")
+        self._calls.add(task)
+        task.add_done_callback(self._call_done)
+        # Shielded: whoever hangs up leaves no call half asked.
+        return await asyncio.shield(task)
+
     async def look_up(
         self, account_id: UUID, key: str, fingerprint: str
     ) -> Replayed | Mismatched | None:
@@ -117,6 +153,7 @@ class Intake:
         self._arrived.set()
         if self._committer is not None:
             await self._committer
+        await asyncio.gather(*self._calls, return_exceptions=True)
 
     async def _commit_for_ever(self) -> None:
         while True:
@@ -161,24 +198,14 @@ class Intake:
 
     async def _store(self, batch: list[_Waiting]) -> None:
         rows = [_row(place, waiting.write) for place, waiting in enumerate(batch)]
-        give_up_at = time.monotonic() + LEARN_SECONDS
-        fate_unknown = False
-        while True:
-            try:
-                taken = await intake_repository.accept(self._database, rows)
-                break
-            except CommitUnknown:
-                fate_unknown = True
-            except DatabaseUnavailable:
-                if not fate_unknown:
-                    raise
-            # The same ids again: what was committed is found, what was not is inserted.
-            if time.monotonic() >= give_up_at:
-                log.error("intake_fate_unknown", writes=len(batch))
-                for waiting in batch:
-                    _fail(waiting, _unknown(waiting.write.id))
-                return
-            await asyncio.sleep(_LEARN_PAUSE_SECONDS)
+        try:
+            taken = await _learnt(
+                partial(intake_repository.accept, self._database, rows), len(rows)
+            )
+        except _FateUnknownError:
+            for waiting in batch:
+                _fail(waiting, _unknown({"job_id": str(waiting.write.id)}))
+            return
         for waiting in batch:
             if waiting.result.done():
                 continue
@@ -186,6 +213,55 @@ class Intake:
             waiting.result.set_result(
                 Accepted() if other is None else _replay(other, waiting.write.fingerprint or "")
             )
+
+    async def _store_call(self, call: NewCall) -> Accepted | Replayed | Mismatched:
+        rows = [_row(place, write) for place, write in enumerate(call.writes)]
+        row = {
+            "id": call.id,
+            "account_id": call.account_id,
+            "idempotency_key": call.idempotency_key,
+            "fingerprint": call.fingerprint,
+            "answer": call.answer if call.idempotency_key is not None else None,
+        }
+        try:
+            # One at a time: single events must not wait behind a row of large transactions.
+            async with self._one_call:
+                taken = await _learnt(
+                    partial(intake_repository.accept_call, self._database, row, rows), len(rows)
+                )
+        except _FateUnknownError:
+            raise _unknown({"job_ids": [str(write.id) for write in call.writes]}) from None
+        except DatabaseUnavailable as error:
+            log.warning("intake_unavailable", writes=len(rows), reason=str(error))
+            raise _not_accepted("The database cannot be reached at the moment.") from error
+        finally:
+            self._writes_of_calls -= len(rows)
+        return Accepted() if taken is None else _replay(taken, call.fingerprint or "")
+
+    def _call_done(self, task: "asyncio.Task[Accepted | Replayed | Mismatched]") -> None:
+        self._calls.discard(task)
+        if not task.cancelled():
+            # Read once: the caller may be gone, and his error is none of the event loop's.
+            task.exception()
+
+
+async def _learnt(accept: Callable[[], Awaitable[T]], writes: int) -> T:
+    """What `accept` says, asked again while the fate of its commit is unknown: with the same ids
+    what was committed is found, and what was not is inserted. Raises `_FateUnknownError`."""
+    give_up_at = time.monotonic() + LEARN_SECONDS
+    fate_unknown = False
+    while True:
+        try:
+            return await accept()
+        except CommitUnknown:
+            fate_unknown = True
+        except DatabaseUnavailable:
+            if not fate_unknown:
+                raise
+        if time.monotonic() >= give_up_at:
+            log.error("intake_fate_unknown", writes=writes)
+            raise _FateUnknownError
+        await asyncio.sleep(_LEARN_PAUSE_SECONDS)
 
 
 def _row(place: int, write: NewWrite) -> dict[str, Any]:
@@ -236,11 +312,11 @@ def _not_accepted(message: str) -> ApiError:
     )
 
 
-def _unknown(job_id: UUID) -> ApiError:
+def _unknown(jobs: dict[str, Any]) -> ApiError:
     return ApiError(
         Code.UNAVAILABLE,
         "The database was lost while the event was being stored, and whether it is stored could not "
         "be learnt. Ask for the job, or send the request again with the same Idempotency-Key.",
-        details={"outcome": "unknown", "job_id": str(job_id)},
+        details={"outcome": "unknown", **jobs},
         headers={"retry-after": "5"},
     )

@@ -26,6 +26,8 @@ _ACCEPT_TIMED = (
     "SELECT refused_id, taken_by, fingerprint, answer FROM accept_timed_writes($1::jsonb)"
 )
 
+_ACCEPT_CALL = "SELECT taken_by, fingerprint, answer FROM accept_call($1::jsonb, $2::jsonb)"
+
 _LOOK_UP = """
 SELECT job_id, fingerprint, answer FROM idempotency_keys
 WHERE account_id = $1 AND key = $2 AND created_at >= clock_timestamp() - interval '24 hours'
@@ -44,6 +46,20 @@ async def accept(database: Database, rows: Sequence[dict[str, Any]]) -> dict[UUI
         )
         for row in refused
     }
+
+
+async def accept_call(
+    database: Database, call: dict[str, Any], rows: Sequence[dict[str, Any]]
+) -> Taken | None:
+    """Commit the writes of one call and its key, all or nothing; what comes back holds the key."""
+    row = await database.fetch_row(
+        _ACCEPT_CALL,
+        orjson.dumps(call, default=str).decode(),
+        orjson.dumps(list(rows), default=str).decode(),
+    )
+    if row is None:
+        return None
+    return Taken(None, row["taken_by"], row["fingerprint"], orjson.loads(row["answer"]))
 
 
 async def look_up(database: Database, account_id: UUID, key: str) -> Taken | None:

@@ -192,3 +192,34 @@ BEGIN
     PERFORM open_lanes(integrations, residents);
     RETURN QUERY SELECT unnest(ended);
 END $$;
+
+-- Accept the writes that one call brought, all or none; `the_call` is {id, account_id,
+-- idempotency_key, fingerprint, answer}. Its key is its own, so no write of the batch bears one.
+-- Returns a row, and accepts nothing, where the key is taken: by which call or write, and its answer.
+CREATE FUNCTION accept_call(the_call jsonb, batch jsonb) RETURNS TABLE (
+    taken_by uuid, fingerprint bytea, answer jsonb)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    -- Lanes before keys, as in accept_writes, or the two would deadlock over one key.
+    PERFORM pg_advisory_xact_lock(k) FROM (
+        SELECT DISTINCT lane_lock((w->>'integration_id')::uuid, (w->>'resident_id')::uuid) AS k
+        FROM jsonb_array_elements(batch) AS w ORDER BY 1) AS locks;
+    IF the_call->>'idempotency_key' IS NOT NULL THEN
+        INSERT INTO idempotency_keys AS kept (account_id, key, fingerprint, job_id, answer)
+        VALUES ((the_call->>'account_id')::uuid, the_call->>'idempotency_key',
+            decode(the_call->>'fingerprint', 'hex'), (the_call->>'id')::uuid, the_call->'answer')
+        ON CONFLICT (account_id, key) DO UPDATE
+            SET fingerprint = EXCLUDED.fingerprint, job_id = EXCLUDED.job_id,
+                answer = EXCLUDED.answer, created_at = EXCLUDED.created_at
+            WHERE kept.created_at < clock_timestamp() - interval '24 hours';
+        RETURN QUERY
+        SELECT kept.job_id, kept.fingerprint, kept.answer FROM idempotency_keys AS kept
+        WHERE kept.account_id = (the_call->>'account_id')::uuid
+            AND kept.key = the_call->>'idempotency_key' AND kept.job_id <> (the_call->>'id')::uuid;
+        IF FOUND THEN
+            RETURN;
+        END IF;
+    END IF;
+    PERFORM accept_writes(batch);
+END $$;
