@@ -26,6 +26,7 @@ from frontdesk.delivery.logins import Logins
 from frontdesk.delivery.outcomes import after_fault
 from frontdesk.delivery.reading import Reader, pause
 from frontdesk.delivery.reconcile import Reconciler
+from frontdesk.delivery.relooking import Relooker
 from frontdesk.delivery.repository import Claimed, DeliveryRepository
 from frontdesk.delivery.sending import SEND_WITHIN_SECONDS, Sender
 from frontdesk.delivery.stopping import Stopping
@@ -95,8 +96,11 @@ class Worker:
         self._sender = Sender(
             self._wire, self._budgets, self._stopping, self._finisher, self._reader, self._logins
         )
-        self._reconciler = Reconciler(self._repository, self._finisher, self._reader, self._sender)
-        self._syncer = Syncer(services.database, self._reader, self._stopping)
+        self._relooker = Relooker(self._repository, self._reader, self._stopping)
+        self._reconciler = Reconciler(
+            self._repository, self._finisher, self._reader, self._sender, self._relooker
+        )
+        self._syncer = Syncer(services.database, self._reader, self._stopping, self._relooker)
         self._leases = Leases(
             self._repository,
             services.integrations,
@@ -124,6 +128,7 @@ class Worker:
             (LEASES_EVERY_SECONDS, self._cancel_stranded),
             (CHORES_EVERY_SECONDS, self._read_catalogs),
             (0.1, self._learn_ids),
+            (LEASES_EVERY_SECONDS, self._look_for_uncertain),
         ]
         listener = None
         if self._database.can_listen:
@@ -182,6 +187,14 @@ class Worker:
             elif not holding.is_closed and not self._stop.is_set():
                 await self._reader.begin(holding, self._start_read)
 
+    async def _look_for_uncertain(self) -> None:
+        for integration_id in self._relooker.due():
+            holding = self._holdings.get(integration_id)
+            if holding is None:
+                self._relooker.forget(integration_id)
+            elif not holding.is_closed and not self._stop.is_set():
+                self._relooker.begin(holding, self._start_read)
+
     # --- claiming ---------------------------------------------------------------------------------
 
     def _notified(self, payload: str) -> None:
@@ -193,6 +206,7 @@ class Worker:
 
     def _taken_up(self, integration_id: UUID) -> None:
         self._reader.expect_record(self._holdings[integration_id])
+        self._relooker.expect(self._holdings[integration_id])
         self._want(integration_id)
 
     def _want(self, integration_id: UUID) -> None:

@@ -192,9 +192,12 @@ def _check_lengths(checked: Checked, terms: Terms, body: ReadBody) -> None:
         taken = fields.get(name)
         if taken is None or taken.max_length is None or not isinstance(value, str):
             continue
-        if len(value) <= taken.max_length:
+        longest = taken.max_length - (terms.mark_length if name == "notes" else 0)
+        if len(value) <= longest:
             continue
         message = f"{terms.declaration.name} takes {name} of at most {taken.max_length} characters."
+        if longest < taken.max_length:
+            message += f" {terms.mark_length} of them are the mark of this integration's notes."
         if value != body.fields.get(name):
             message += " The lines that state what it has no field for count among them."
         checked.refuse(
@@ -202,7 +205,7 @@ def _check_lengths(checked: Checked, terms: Terms, body: ReadBody) -> None:
                 "too_long",
                 (name,),
                 message,
-                f"at most {taken.max_length} characters",
+                f"at most {longest} characters",
                 f"{len(value)} characters",
             )
         )

@@ -5,7 +5,7 @@ run stores nothing. The order of refusals: what the PMS cannot do at all, then w
 is not open for, then everything that is wrong with the body at once, then a disabled property.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from frontdesk.errors import ApiError, Code, Problem, invalid, not_found
 from frontdesk.events.answers import answer_of, warnings_of
 from frontdesk.events.capabilities import Capabilities
 from frontdesk.events.kinds import MOVED_REFERENCES, takes_types
+from frontdesk.events.marks import MARK_LENGTH, mark_of, marked, notice
 from frontdesk.events.prepared import Prepared, Target, answered, dry_run, new_write
 from frontdesk.events.references import NOT_SYNCED_YET, wanted_ids
 from frontdesk.events.rules import Checked, OperationName, Terms, check, intent_of, plannable
@@ -180,17 +181,23 @@ class EventsService:
     async def _ready(
         self, account_id: UUID, target: Target, read: ReadBody, options: Options
     ) -> Ready:
-        prepared = await self._prepare(account_id, target, read, options)
-        warnings = warnings_of((*prepared.checked.warnings, *prepared.plan.notices))
-        if options.dry_run:
-            return Ready(dry_run(target, prepared.plan, warnings), None)
         job_id = new_id()
+        mark = ""
+        if target.integration.mark_notes and target.operation == "create":
+            mark = mark_of(job_id)
+        prepared = await self._prepare(account_id, target, read, options, mark)
+        notices = (*prepared.checked.warnings, *prepared.plan.notices)
+        if options.dry_run:
+            if prepared.plan.trace.mark:
+                notices = (*notices, notice(mark))
+            return Ready(dry_run(target, prepared.plan, warnings_of(notices)), None)
+        warnings = warnings_of(notices)
         answer = answer_of(job_id, answered(target, prepared), warnings)
         write = new_write(job_id, account_id, target, prepared, warnings, options.key, answer)
         return Ready(answer, write)
 
     async def _prepare(
-        self, account_id: UUID, target: Target, read: ReadBody, options: Options
+        self, account_id: UUID, target: Target, read: ReadBody, options: Options, mark: str
     ) -> Prepared:
         integration, event = target.integration, target.event
         declaration = target.vendor.declaration
@@ -200,6 +207,7 @@ class EventsService:
             options.ignore_unknown_fields,
             integration.allow_email_send,
             options.kind_fallback,
+            MARK_LENGTH if mark else 0,
         )
         kind = read.fields.get("kind")
         moves = terms.moves(kind)
@@ -228,8 +236,15 @@ class EventsService:
                 existing=None if event is None else event.data,
                 existing_type=await self._type_of(account_id, event),
             )
+            if not str(intent.fields.get("notes") or "").strip():
+                # Nothing that a mark could stand at the end of.
+                mark = ""
+            if mark:
+                text = marked(intent.fields["notes"], mark)
+                intent = replace(intent, fields={**intent.fields, "notes": text})
             try:
                 plan = target.connector.plan(intent)
+                plan = replace(plan, trace=replace(plan.trace, mark=mark))
             except Refused as refused:
                 _add_issues(checked, refused)
         elif event is not None and resolved.resident is None and not checked.problems:

@@ -5,6 +5,9 @@
 ALTER TABLE writes ADD COLUMN scheduled_for timestamptz;
 CREATE INDEX writes_scheduled ON writes (scheduled_for, lane_number) WHERE scheduled_for IS NOT NULL;
 
+-- Few, and looked for again and again while they are fresh.
+CREATE INDEX writes_uncertain ON writes (integration_id, finished_at) WHERE state = 'uncertain';
+
 -- Lane numbers from here on are no place in a lane yet: whatever looks for the head of a lane, or for
 -- what is before a write, finds those that have a place first, by the same index. Among themselves
 -- they keep the order in which they were accepted.
@@ -44,7 +47,7 @@ BEGIN
         id, account_id, integration_id, vendor, operation, resident_id, budget_key, state,
         scheduled_for, lane_number, ready_at,
         input, plan, event, warnings, event_id, external_reference, expires_at, retry_of,
-        first_sent_at, send_before, unsettled)
+        first_sent_at, send_before, unsettled, finished_at, errors)
     SELECT w.id, w.account_id, w.integration_id, w.vendor, w.operation, w.resident_id, w.budget_key,
         w.first_state, w.scheduled_for,
         CASE WHEN w.scheduled_for IS NULL THEN 0 ELSE without_place() END + nextval('lane_numbers'),
@@ -52,15 +55,23 @@ BEGIN
         w.input, w.plan, w.event, w.warnings, w.event_id, w.external_reference,
         coalesce(w.expires_at,
             coalesce(w.scheduled_for, moment) + make_interval(hours => w.expiry_hours)),
-        w.retry_of, w.first_sent_at, w.send_before, w.unsettled
+        w.retry_of, w.first_sent_at, w.send_before, w.unsettled,
+        CASE WHEN w.is_needless THEN moment END,
+        CASE WHEN w.is_needless THEN jsonb_build_array(jsonb_build_object('code', 'found',
+            'message', 'The write that this one was to retry has been found at the PMS.',
+            'retryable', false, 'upstream_status', NULL)) ELSE '[]' END
     FROM (
         SELECT w.*,
+            -- It was uncertain when its retry was asked for, and has been found since.
+            coalesce(old.state = 'succeeded', false) AS is_needless,
             CASE WHEN old.state = 'uncertain' THEN 'reconciling'
+                WHEN old.state = 'succeeded' THEN 'cancelled'
                 WHEN w.send_at > moment THEN 'scheduled' ELSE 'queued' END AS first_state,
             CASE WHEN w.send_at > moment THEN w.send_at END AS scheduled_for,
-            CASE WHEN w.send_at > moment THEN NULL
+            CASE WHEN w.send_at > moment OR old.state = 'succeeded' THEN NULL
                 WHEN row_number() OVER (
-                    PARTITION BY w.integration_id, w.resident_id, coalesce(w.send_at > moment, false)
+                    PARTITION BY w.integration_id, w.resident_id,
+                        coalesce(w.send_at > moment OR old.state = 'succeeded', false)
                     ORDER BY w.place) = 1
                 AND NOT EXISTS (
                     SELECT FROM writes AS earlier
@@ -222,4 +233,41 @@ BEGIN
         END IF;
     END IF;
     PERFORM accept_writes(batch);
+END $$;
+
+-- A write that ended uncertain has been found at the PMS: it succeeded after all. As in
+-- finish_attempts, the event is in the cache from that moment, and a record that was read as a
+-- stranger's becomes ours. Returns whether the write was still uncertain, and not sent again since.
+CREATE FUNCTION settle_uncertain(the_write uuid, the_x_id text, seen jsonb, the_author text)
+RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+    mine writes%ROWTYPE;
+    the_event uuid;
+BEGIN
+    -- A retry that is being accepted is seen, or sees this.
+    PERFORM pg_advisory_xact_lock(lane_lock(integration_id, resident_id))
+    FROM writes WHERE id = the_write;
+    UPDATE writes SET state = 'succeeded', x_id = the_x_id, resolution = 'matched', error_code = NULL,
+        errors = '[]', unsettled = false, finished_at = clock_timestamp()
+    WHERE id = the_write AND state = 'uncertain' AND operation = 'create' AND retried_by IS NULL
+    RETURNING * INTO mine;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    INSERT INTO events AS e (
+        id, account_id, integration_id, vendor, x_id, x_property_id, property_id, data, links,
+        resident_id, origin_job_id, author)
+    VALUES (mine.event_id, mine.account_id, mine.integration_id, mine.vendor, mine.x_id,
+        mine.event->>'x_property_id', (mine.event->>'property_id')::uuid,
+        jsonb_strip_nulls(seen) || (mine.event->'data'), coalesce(mine.event->'links', '{}'),
+        mine.resident_id, mine.id, the_author)
+    ON CONFLICT (integration_id, x_id) DO UPDATE
+        SET origin_job_id = EXCLUDED.origin_job_id, data = e.data || EXCLUDED.data,
+            author = coalesce(EXCLUDED.author, e.author), updated_at = clock_timestamp()
+    RETURNING e.id INTO the_event;
+    IF the_event <> mine.event_id THEN
+        UPDATE writes SET event_id = the_event WHERE id = the_write;
+    END IF;
+    RETURN true;
 END $$;
