@@ -15,6 +15,7 @@ from frontdesk.catalog.service import CatalogService
 from frontdesk.database.pool import Database
 from frontdesk.delivery.service import DeliveryService
 from frontdesk.events import endpoints as event_endpoints
+from frontdesk.events.bulk import BulkEvents
 from frontdesk.events.service import EventsService
 from frontdesk.http.app import check_paths, create_base_app
 from frontdesk.integrations import endpoints as integration_endpoints
@@ -47,6 +48,7 @@ class Services:
     catalog: CatalogService
     delivery: DeliveryService
     events: EventsService
+    bulk_events: BulkEvents
     writes: WritesService
     intake: Intake
     webhooks: WebhookService
@@ -136,6 +138,7 @@ def _composed(settings: Settings, database: Database, vault: Vault) -> Services:
     )
     delivery.serve(integrations)
     webhooks = WebhookService(database, vault, settings)
+    events = EventsService(database, integrations, catalog, writes, intake, webhooks)
     return Services(
         settings=settings,
         database=database,
@@ -144,7 +147,8 @@ def _composed(settings: Settings, database: Database, vault: Vault) -> Services:
         integrations=integrations,
         catalog=catalog,
         delivery=delivery,
-        events=EventsService(database, integrations, catalog, writes, intake, webhooks),
+        events=events,
+        bulk_events=BulkEvents(events, intake),
         writes=writes,
         intake=intake,
         webhooks=webhooks,

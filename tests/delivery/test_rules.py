@@ -1,5 +1,6 @@
 """The pure rules of delivery: matching, outcomes, circuits."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -95,6 +96,29 @@ def test_n_intended_twins_need_n_records(records: int, twins: int) -> None:
     known = Known(tied=(), not_stamped_before=None, twins=twins)
     found = find(TRACE, [record(str(n)) for n in range(records)], known)
     assert (found is not None) == (records > twins)
+
+
+MARKED = replace(TRACE, text="Called about the dryer [fd-abcdefghij]", mark="[fd-abcdefghij]")
+
+
+def test_a_record_that_bears_the_mark_is_ours_whatever_else_it_says() -> None:
+    known = Known(tied=("4",), not_stamped_before=NOON, author="api")
+    ours = record(
+        "3",
+        text="Called about the dryer and the oven [fd-abcdefghij]",
+        x_type_id="9",
+        instants=(),
+        author="staff",
+        stamped_at=NOON - timedelta(days=1),
+    )
+    assert find(MARKED, [record("1"), record("2", text="x [fd-abcdefghik]"), ours], known) == ours
+    # Of another resident, or another write's, it is not.
+    assert find(MARKED, [replace(ours, x_resident_id="r2"), replace(ours, x_id="4")], known) is None
+
+
+def test_the_same_words_without_the_mark_are_somebody_elses() -> None:
+    assert find(MARKED, [record("1")], NOTHING) is None
+    assert find(TRACE, [record("1")], NOTHING) is not None
 
 
 def test_a_list_row_that_comes_twice_is_one_record() -> None:

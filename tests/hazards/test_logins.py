@@ -19,6 +19,8 @@ from tests.hazards.conftest import VENDORS, World, running_world
 WITH_LOGIN = next(code for code in VENDORS if vendors()[code].login is not None)
 WORKERS = 4
 
+LOOPBACK = AllowedAddresses.parse("127.0.0.0/8")
+
 
 async def holding_of(world: World) -> Holding:
     """The integration as a worker has it in hand."""
@@ -44,7 +46,7 @@ async def test_many_workers_log_in_once_and_replace_a_refused_token_once(
 ) -> None:
     async with running_world(WITH_LOGIN, database_url, tmp_path) as world:
         holding = await holding_of(world)
-        wire = Wire(connections=8, allowed=AllowedAddresses.parse("127.0.0.0/8"))
+        wire = Wire(connections=8, allowed=LOOPBACK)
         workers = [logins_of(world, wire) for _ in range(WORKERS)]
 
         async def numbers() -> set[int]:
@@ -76,7 +78,7 @@ async def test_a_worker_logs_in_after_one_that_died_with_a_refused_token(
 ) -> None:
     async with running_world(WITH_LOGIN, database_url, tmp_path) as world:
         holding = await holding_of(world)
-        wire = Wire(connections=2)
+        wire = Wire(connections=2, allowed=LOOPBACK)
         first = logins_of(world, wire)
         refused = await first.token(holding)
         assert refused is not None
@@ -95,7 +97,7 @@ async def test_a_worker_logs_in_where_the_stored_token_does_not_open(
 ) -> None:
     async with running_world(WITH_LOGIN, database_url, tmp_path) as world:
         holding = await holding_of(world)
-        wire = Wire(connections=2)
+        wire = Wire(connections=2, allowed=LOOPBACK)
         old = await logins_of(world, wire).token(holding)
         assert old is not None
         await world.services.database.execute("UPDATE pms_sessions SET token = 'of another key'")

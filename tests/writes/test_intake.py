@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from frontdesk.errors import ApiError
 from frontdesk.ids import new_id
 from frontdesk.writes import intake as intake_module
 from frontdesk.writes import intake_repository
-from frontdesk.writes.intake import Accepted, Intake, Mismatched, Replayed
+from frontdesk.writes.intake import Accepted, Intake, Mismatched, NewCall, Replayed
 from tests.delivery.stock import new_write, stock
 
 
@@ -192,3 +193,68 @@ async def test_a_database_that_is_away_accepts_nothing(
     with pytest.raises(ApiError) as caught:
         await intake.submit(new_write(await stock(database), new_id()))
     assert caught.value.details == {"outcome": "not_accepted"}
+
+
+async def test_a_call_of_unknown_fate_is_asked_again_and_stored_once(
+    database: Database, intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    the = await stock(database)
+    call = NewCall(
+        id=new_id(),
+        account_id=the.account_id,
+        writes=tuple(new_write(the, new_id()) for _ in range(3)),
+        answer={"results": [1, 2, 3]},
+        idempotency_key="k",
+        fingerprint="ab",
+    )
+    accept = intake_repository.accept_call
+    lost: list[int] = []
+
+    async def lost_after_commit(*arguments: Any) -> Any:
+        taken = await accept(*arguments)
+        if not lost:
+            lost.append(1)
+            raise CommitUnknown("the connection was lost")
+        return taken
+
+    monkeypatch.setattr(intake_repository, "accept_call", lost_after_commit)
+    assert isinstance(await intake.submit_call(call), Accepted)
+    assert lost
+    stored = await database.fetch_value(
+        "SELECT count(*) FROM writes WHERE account_id = $1", the.account_id
+    )
+    assert stored == 3
+    # The key holds the call's answer for whoever comes again, under whatever ids.
+    again = await intake.submit_call(replace(call, id=new_id()))
+    assert again == Replayed(call.id, {"results": [1, 2, 3]})
+
+
+async def test_a_call_whose_fate_cannot_be_learnt_names_its_jobs(
+    database: Database, intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lost(*_: Any) -> Any:
+        raise CommitUnknown("the connection was lost")
+
+    the = await stock(database)
+    write = new_write(the, new_id())
+    monkeypatch.setattr(intake_repository, "accept_call", lost)
+    monkeypatch.setattr(intake_module, "LEARN_SECONDS", 0.3)
+    with pytest.raises(ApiError) as refused:
+        await intake.submit_call(NewCall(new_id(), the.account_id, (write,), {}))
+    assert refused.value.details == {"outcome": "unknown", "job_ids": [str(write.id)]}
+
+
+async def test_calls_wait_within_the_bound_of_the_queue(database: Database) -> None:
+    the = await stock(database)
+    intake = Intake(database, queue=4, batch=4)
+
+    def call(count: int) -> NewCall:
+        writes = tuple(new_write(the, new_id()) for _ in range(count))
+        return NewCall(new_id(), the.account_id, writes, {})
+
+    answers = await asyncio.gather(
+        *(intake.submit_call(call(3)) for _ in range(3)), return_exceptions=True
+    )
+    assert [type(answer) for answer in answers] == [Accepted, ApiError, ApiError]
+    assert isinstance(await intake.submit_call(call(3)), Accepted)
+    await intake.close()

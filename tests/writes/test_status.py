@@ -28,6 +28,7 @@ def row(**changes: Any) -> dict[str, Any]:
         "operation": "create",
         "state": "queued",
         "ready_at": NOW,
+        "scheduled_for": None,
         "event_id": "event",
         "x_id": None,
         "resolution": None,

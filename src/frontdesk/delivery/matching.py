@@ -35,10 +35,18 @@ def normalised(text: str) -> str:
     return _SPACES.sub(" ", unicodedata.normalize("NFC", text)).strip()
 
 
+def bears_mark(trace: Trace, event: FoundEvent) -> bool:
+    """Whether the record bears the write's mark. Then it is the write's, whatever else it says: a
+    person may have changed its words, and nobody else writes the mark."""
+    return bool(trace.mark) and trace.mark in event.text
+
+
 def matches(trace: Trace, event: FoundEvent) -> bool:
     """Whether the record says what the write says. What the PMS does not show cannot differ."""
     if event.x_resident_id != trace.x_resident_id:
         return False
+    if bears_mark(trace, event):
+        return True
     if trace.x_type_id is not None and event.x_type_id not in (None, trace.x_type_id):
         return False
     if normalised(event.text) != normalised(trace.text):
@@ -74,10 +82,19 @@ def find(trace: Trace, found: Iterable[FoundEvent], known: Known) -> FoundEvent 
             for event in found
             if matches(trace, event)
             and event.x_id not in known.tied
-            and not _too_old(event, known.not_stamped_before)
-            and not _by_another(event, known.author)
+            and (
+                bears_mark(trace, event)
+                or not (
+                    _too_old(event, known.not_stamped_before) or _by_another(event, known.author)
+                )
+            )
         ),
-        key=lambda event: (event.stamped_at.timestamp() if event.stamped_at else 0.0, event.x_id),
+        # What bears the mark comes before what only says the same.
+        key=lambda event: (
+            not bears_mark(trace, event),
+            event.stamped_at.timestamp() if event.stamped_at else 0.0,
+            event.x_id,
+        ),
     )
     unique = list({event.x_id: event for event in candidates}.values())
     # The earlier twins have a claim to the earlier records.

@@ -14,6 +14,7 @@ from frontdesk.delivery.holding import Holding
 from frontdesk.delivery.matching import shows_changes
 from frontdesk.delivery.outcomes import Transition, after_send, backoff, delivered, uncertain
 from frontdesk.delivery.reading import Reader
+from frontdesk.delivery.relooking import Relooker
 from frontdesk.delivery.repository import Claimed, DeliveryRepository
 from frontdesk.delivery.sending import Sender, is_keyed
 from frontdesk.vendors.contract import (
@@ -38,19 +39,29 @@ class Reconciler:
     """Reconciles writes for one worker process."""
 
     def __init__(
-        self, repository: DeliveryRepository, finisher: Finisher, reader: Reader, sender: Sender
+        self,
+        repository: DeliveryRepository,
+        finisher: Finisher,
+        reader: Reader,
+        sender: Sender,
+        relooker: Relooker,
     ) -> None:
         self._repository = repository
         self._finisher = finisher
         self._reader = reader
         self._sender = sender
+        self._relooker = relooker
 
     async def reconcile(self, holding: Holding, write: Claimed) -> None:
         """One look: it ends the write, sends it on, or leaves it for the next look."""
         plan = load_plan(write.plan)
-        evidence = await self._repository.evidence(write.id, write.attempts)
+        evidence = await self._repository.evidence(write.id, write.retry_of)
         if evidence is not None:
-            await self._move(holding, write, after_send(evidence, holding.declaration, 0), "late")
+            transition = after_send(evidence.outcome, holding.declaration, 0)
+            if evidence.outcome.kind is OutcomeKind.REJECTED and not evidence.own:
+                # What its predecessor was told; asked for again, it is to be tried.
+                transition = Transition("retrying", settled=True)
+            await self._move(holding, write, transition, "late")
             return
         if is_keyed(holding, write, plan):
             # The PMS itself refuses to do it twice, and says what came of the first time.
@@ -179,4 +190,7 @@ class Reconciler:
         self, holding: Holding, write: Claimed, transition: Transition, word: str
     ) -> bool:
         row = completion(write, transition, outcome=word)
-        return await self._finisher.finish(holding.worker_id, row)
+        moved = await self._finisher.finish(holding.worker_id, row)
+        if moved and transition.state == "uncertain":
+            self._relooker.expect(holding)
+        return moved

@@ -81,13 +81,19 @@ WHERE i.updated_at <> known.updated_at
 _CLAIM = "SELECT * FROM claim_writes($1, $2::jsonb, $3)"
 _FINISH = "SELECT finish_attempts($1, $2::jsonb) AS id"
 
+# The clock is asked once: asked for each row, it could not be looked up in the index, and a long
+# backlog would be walked to its end twice a second.
 _EXPIRED = """
 SELECT array_agg(id) FROM (
     SELECT id FROM writes
-    WHERE finished_at IS NULL AND expires_at <= clock_timestamp()
+    WHERE finished_at IS NULL AND expires_at <= (SELECT clock_timestamp())
         AND state IN ('scheduled', 'queued', 'retrying') AND NOT unsettled
     ORDER BY expires_at LIMIT 500) AS due
 """
+# A schema from before there were scheduled writes has none to move.
+_CAN_SCHEDULE = "SELECT to_regprocedure('enter_lanes(integer)') IS NOT NULL"
+_ENTER_LANES = "SELECT enter_lanes($1)"
+
 # What another process accepted in the moment in which the integration was archived.
 _STRANDED = """
 SELECT array_agg(left_over.id) FROM integrations AS i, LATERAL (
@@ -98,14 +104,17 @@ WHERE i.is_archived AND i.updated_at > clock_timestamp() - interval '1 hour'
 """
 _END = "SELECT end_writes($1, $2, $3, $4) AS id"
 
-# What a worker that had lost its lease saw all the same: definite words count, guesses do not. That
-# an earlier attempt was refused says nothing of the latest.
+# What a worker that had lost its lease saw all the same: definite words count, guesses do not. What
+# was delivered is there, whatever else was said; that an earlier attempt was refused says nothing of
+# the latest. Of a retry, what was seen of its predecessor counts too.
 _EVIDENCE = """
-SELECT outcome, coalesce(code, '') AS code, coalesce(message, '') AS message, upstream_status, x_id
-FROM attempts
-WHERE job_id = $1 AND kind = 'send' AND late
-    AND (outcome = 'delivered' OR (outcome = 'rejected' AND number = $2))
-ORDER BY outcome, number DESC LIMIT 1
+SELECT a.outcome, coalesce(a.code, '') AS code, coalesce(a.message, '') AS message, a.upstream_status,
+    a.x_id, a.job_id = $1 AS own
+FROM attempts AS a
+WHERE a.job_id = ANY (array_remove(ARRAY[$1::uuid, $2::uuid], NULL)) AND a.kind = 'send' AND a.late
+    AND (a.outcome = 'delivered' OR (a.outcome = 'rejected'
+        AND a.number = (SELECT w.attempts FROM writes AS w WHERE w.id = a.job_id)))
+ORDER BY a.outcome, own DESC, a.number DESC LIMIT 1
 """
 
 _LAST_SEND_ENDED = """
@@ -129,13 +138,19 @@ WHERE e.integration_id = $1 AND e.x_id = ANY ($3) AND e.created_at < $4
     AND e.origin_job_id IS DISTINCT FROM $2
 """
 
-# Other writes of the same event that succeeded and do not know their record yet.
+# Other writes of the same event that succeeded and do not know their record yet. A write that has
+# ended uncertain comes last: it takes no record that a later one may have made.
 _TWINS = """
-SELECT count(*) FROM writes AS w
-JOIN writes AS mine ON mine.id = $2
-WHERE w.integration_id = $1 AND w.resolution = 'pending' AND w.id <> $2
+SELECT count(w.id) + CASE mine.state WHEN 'uncertain' THEN (
+    SELECT count(*) FROM writes AS w
+    WHERE w.integration_id = $1 AND w.resident_id = mine.resident_id AND w.finished_at IS NULL
+        AND w.first_sent_at IS NOT NULL AND w.plan->'trace' = mine.plan->'trace') ELSE 0 END
+FROM writes AS mine
+LEFT JOIN writes AS w ON w.integration_id = $1 AND w.resolution = 'pending' AND w.id <> mine.id
     AND w.resident_id = mine.resident_id AND w.plan->'trace' = mine.plan->'trace'
-    AND w.lane_number < mine.lane_number
+    AND (w.lane_number < mine.lane_number OR mine.state = 'uncertain')
+WHERE mine.id = $2
+GROUP BY mine.id
 """
 
 _AUTHOR = """
@@ -165,6 +180,23 @@ _TIE = "SELECT tie_record($1, $2, $3::jsonb)"
 
 _EVENTS_READ_AT = "SELECT events_read_at FROM residents WHERE id = $1"
 
+# --- writes that ended uncertain ---------------------------------------------------------------
+
+# Before the migration that settles them there is nothing to be done.
+_CAN_SETTLE = "SELECT to_regprocedure('settle_uncertain(uuid, text, jsonb, text)') IS NOT NULL"
+
+# One that was sent again is its successor's to look for. Of an update, nothing new can be seen.
+_UNCERTAIN = """
+SELECT id, account_id, integration_id, resident_id, plan, first_sent_at, finished_at
+FROM writes
+WHERE integration_id = $1 AND state = 'uncertain' AND operation = 'create' AND retried_by IS NULL
+    AND first_sent_at IS NOT NULL AND ($2::uuid IS NULL OR resident_id = $2)
+    AND finished_at > (SELECT clock_timestamp() - make_interval(secs => $3))
+ORDER BY finished_at LIMIT $4
+"""
+
+_SETTLE = "SELECT settle_uncertain($1, $2, $3::jsonb, $4)"
+
 # --- the queue ---------------------------------------------------------------------------------
 
 _QUEUE_STATUS = """
@@ -173,6 +205,7 @@ SELECT count(w.id) AS depth, min(w.submitted_at) AS oldest, min(w.ready_at) AS n
 FROM (SELECT $1::uuid AS integration_id) AS the
 LEFT JOIN leases AS l USING (integration_id)
 LEFT JOIN writes AS w ON w.integration_id = the.integration_id AND w.finished_at IS NULL
+    AND w.state <> 'scheduled'
 GROUP BY l.not_before, l.not_before_reason
 """
 
@@ -200,6 +233,15 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was heard of a write too late to move it. `own`: of the write itself, and not of the one
+    that it retries."""
+
+    outcome: Outcome
+    own: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Exhausted:
     """No budget for this integration's method until `wait` seconds from now."""
 
@@ -210,7 +252,7 @@ class Exhausted:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A write that succeeded without learning its record's id."""
+    """A write whose record is looked for: it succeeded without learning the id, or is uncertain."""
 
     id: UUID
     account_id: UUID
@@ -226,6 +268,8 @@ class DeliveryRepository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._can_schedule = False
+        self._can_settle = False
 
     async def register(self, worker_id: UUID, lease_seconds: float) -> None:
         await self._database.execute(_REGISTER, worker_id, lease_seconds)
@@ -317,6 +361,13 @@ class DeliveryRepository:
         ended = await self._database.fetch(_END, ids, "expired", "expired", message)
         return len(ended)
 
+    async def enter_lanes(self, portion: int) -> int:
+        if not self._can_schedule:
+            self._can_schedule = bool(await self._database.fetch_value(_CAN_SCHEDULE))
+        if not self._can_schedule:
+            return 0
+        return int(await self._database.fetch_value(_ENTER_LANES, portion))
+
     async def cancel_stranded(self) -> int:
         ids = await self._database.fetch_value(_STRANDED)
         if not ids:
@@ -324,12 +375,13 @@ class DeliveryRepository:
         message = "The integration was archived before the write was sent."
         return len(await self._database.fetch(_END, ids, "cancelled", "cancelled", message))
 
-    async def evidence(self, write_id: UUID, attempts: int) -> Outcome | None:
-        row = await self._database.fetch_row(_EVIDENCE, write_id, attempts)
+    async def evidence(self, write_id: UUID, retry_of: UUID | None = None) -> Evidence | None:
+        row = await self._database.fetch_row(_EVIDENCE, write_id, retry_of)
         if row is None:
             return None
         words = dict(row)
-        return Outcome(OutcomeKind(words.pop("outcome")), **words)
+        own = words.pop("own")
+        return Evidence(Outcome(OutcomeKind(words.pop("outcome")), **words), own)
 
     async def last_send_ended(self, write_id: UUID, retry_of: UUID | None) -> datetime | None:
         ended: datetime | None = await self._database.fetch_value(
@@ -362,6 +414,27 @@ class DeliveryRepository:
     async def tie(self, write_id: UUID, x_id: str, seen: Mapping[str, Any]) -> bool:
         return bool(
             await self._database.fetch_value(_TIE, write_id, x_id, orjson.dumps(seen).decode())
+        )
+
+    async def uncertain(
+        self, integration_id: UUID, resident_id: UUID | None, seconds: float, limit: int
+    ) -> list[Pending]:
+        """Writes that ended uncertain in the last `seconds`, of one resident if he is named."""
+        if not self._can_settle:
+            self._can_settle = bool(await self._database.fetch_value(_CAN_SETTLE))
+        if not self._can_settle:
+            return []
+        rows = await self._database.fetch(_UNCERTAIN, integration_id, resident_id, seconds, limit)
+        return [Pending(**{**dict(row), "plan": orjson.loads(row["plan"])}) for row in rows]
+
+    async def settle_uncertain(
+        self, write_id: UUID, x_id: str, seen: Mapping[str, Any], author: str | None
+    ) -> bool:
+        """The write succeeded after all: whether it was still uncertain."""
+        return bool(
+            await self._database.fetch_value(
+                _SETTLE, write_id, x_id, orjson.dumps(seen).decode(), author
+            )
         )
 
     async def events_read_at(self, resident_id: UUID) -> datetime | None:

@@ -12,6 +12,7 @@ from frontdesk.database.pool import Database, DatabaseUnavailable
 from frontdesk.delivery import clock
 from frontdesk.delivery.holding import Holding
 from frontdesk.delivery.reading import Reader
+from frontdesk.delivery.relooking import Relooker
 from frontdesk.delivery.stopping import Stopping
 from frontdesk.vendors.contract import FoundEvent, Resident
 
@@ -25,10 +26,13 @@ cost them time, and must not stand still under a load that never ends."""
 class Syncer:
     """The reads of one worker process."""
 
-    def __init__(self, database: Database, reader: Reader, stopping: Stopping) -> None:
+    def __init__(
+        self, database: Database, reader: Reader, stopping: Stopping, relooker: Relooker
+    ) -> None:
         self._runner = SyncRunner(database, on_found_events=self._found)
         self._reader = reader
         self._stopping = stopping
+        self._relooker = relooker
         self._holdings: Mapping[UUID, Holding] = {}
         self._busy: set[UUID] = set()
         self._next_ahead: dict[UUID, float] = {}
@@ -99,3 +103,4 @@ class Syncer:
         holding = self._holdings.get(integration.id)
         if holding is not None and resident.id:
             await self._reader.tie_found(holding, UUID(resident.id), found)
+            await self._relooker.found(holding, UUID(resident.id), found)

@@ -2,7 +2,8 @@
 
 Its loops: a heartbeat that keeps every lease alive; one that takes over what nobody holds; one that
 claims as many writes as there are free slots; one that reads catalogs; one that learns ids; one
-that expires. None waits for another, and a PMS that hangs costs its own integration only.
+that moves scheduled writes into their lanes; one that expires. None waits for another, and a PMS
+that hangs costs its own integration only.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ from frontdesk.delivery.logins import Logins
 from frontdesk.delivery.outcomes import Transition, after_fault
 from frontdesk.delivery.reading import Reader, pause
 from frontdesk.delivery.reconcile import Reconciler
+from frontdesk.delivery.relooking import Relooker
 from frontdesk.delivery.repository import Claimed, DeliveryRepository
 from frontdesk.delivery.sending import SEND_WITHIN_SECONDS, Sender
 from frontdesk.delivery.stopping import Stopping
@@ -42,6 +44,9 @@ POLL_SECONDS = 1.0
 POLL_SECONDS_WITHOUT_LISTEN = 0.05
 CHORES_EVERY_SECONDS = 0.5
 DATABASE_PAUSE_SECONDS = 0.5
+ENTER_PORTION = 500
+"""Scheduled writes whose time has come that are moved into their lanes in one transaction."""
+
 CLAIMS_AT_ONCE = 2
 """While one claim is under way, other integrations need not wait for its end."""
 
@@ -97,8 +102,11 @@ class Worker:
         self._sender = Sender(
             self._wire, self._budgets, self._stopping, self._finisher, self._reader, self._logins
         )
-        self._reconciler = Reconciler(self._repository, self._finisher, self._reader, self._sender)
-        self._syncer = Syncer(services.database, self._reader, self._stopping)
+        self._relooker = Relooker(self._repository, self._reader, self._stopping)
+        self._reconciler = Reconciler(
+            self._repository, self._finisher, self._reader, self._sender, self._relooker
+        )
+        self._syncer = Syncer(services.database, self._reader, self._stopping, self._relooker)
         self._leases = Leases(
             self._repository,
             services.integrations,
@@ -122,9 +130,11 @@ class Worker:
             (lease_seconds / 5, self._leases.heartbeat),
             (LEASES_EVERY_SECONDS, self._leases.balance),
             (CHORES_EVERY_SECONDS, self._expire),
+            (CHORES_EVERY_SECONDS, self._enter_lanes),
             (LEASES_EVERY_SECONDS, self._cancel_stranded),
             (CHORES_EVERY_SECONDS, self._read_catalogs),
             (0.1, self._learn_ids),
+            (LEASES_EVERY_SECONDS, self._look_for_uncertain),
         ]
         listener = None
         if self._database.can_listen:
@@ -163,6 +173,11 @@ class Worker:
         while await self._repository.expire() and not self._stop.is_set():
             pass
 
+    async def _enter_lanes(self) -> None:
+        # Those of any integration: whose lease it is matters only to who sends.
+        while await self._repository.enter_lanes(ENTER_PORTION) and not self._stop.is_set():
+            pass
+
     async def _cancel_stranded(self) -> None:
         while await self._repository.cancel_stranded() and not self._stop.is_set():
             pass
@@ -178,6 +193,14 @@ class Worker:
             elif not holding.is_closed and not self._stop.is_set():
                 await self._reader.begin(holding, self._start_read)
 
+    async def _look_for_uncertain(self) -> None:
+        for integration_id in self._relooker.due():
+            holding = self._holdings.get(integration_id)
+            if holding is None:
+                self._relooker.forget(integration_id)
+            elif not holding.is_closed and not self._stop.is_set():
+                self._relooker.begin(holding, self._start_read)
+
     # --- claiming ---------------------------------------------------------------------------------
 
     def _notified(self, payload: str) -> None:
@@ -189,6 +212,7 @@ class Worker:
 
     def _taken_up(self, integration_id: UUID) -> None:
         self._reader.expect_record(self._holdings[integration_id])
+        self._relooker.expect(self._holdings[integration_id])
         self._want(integration_id)
 
     def _want(self, integration_id: UUID) -> None:

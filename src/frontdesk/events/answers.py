@@ -12,15 +12,24 @@ from uuid import UUID
 
 from frontdesk.catalog.known import KnownEvent, PropertyState, Resolved
 from frontdesk.catalog.models import rfc3339
-from frontdesk.events.fields import EVENT_FIELDS
+from frontdesk.events.fields import EVENT_FIELDS, SCHEDULE_SCHEMAS
 from frontdesk.events.schemas import read_moment
 from frontdesk.vendors.contract import Notice
 
-_ANSWERED = (*(item.name for item in EVENT_FIELDS), "external_reference", "callback_url", "kind")
+_ANSWERED = (
+    *(item.name for item in EVENT_FIELDS),
+    "external_reference",
+    "callback_url",
+    "kind",
+    *SCHEDULE_SCHEMAS,
+)
 _EMPTY: dict[str, Any] = dict.fromkeys(_ANSWERED)
 _TIMES = ("event_datetime", "appointment_datetime")
-# Of what kind an event is, its type says; `kind` is how its caller chose that.
-_NOT_ON_THE_RECORD = frozenset({"integration_id", "resident_id", "kind", "callback_url"})
+# Of what kind an event is, its type says; `kind` is how its caller chose that. When it was to be
+# sent, and who is told of its end, is the write's affair.
+_NOT_ON_THE_RECORD = frozenset(
+    {"integration_id", "resident_id", "kind", "callback_url", *SCHEDULE_SCHEMAS}
+)
 
 
 def answer_of(

@@ -9,6 +9,7 @@ from frontdesk.events.fields import (
     EVENT_FIELDS,
     EXTERNAL_REFERENCE_SCHEMA,
     KIND_SCHEMA,
+    SCHEDULE_SCHEMAS,
 )
 from frontdesk.events.json_schema import event_schema, generic_schema
 from frontdesk.events.kinds import takes_types
@@ -25,22 +26,22 @@ from frontdesk.writes.schemas import WriteState
 
 TAG = "Resident events"
 
-_FLAG = {"type": "boolean", "default": False}
+FLAG = {"type": "boolean", "default": False}
 _PARAMETERS: tuple[dict[str, Any], ...] = (
     query_parameter(
         "ignore_unknown_fields",
         "Leave out fields that this PMS does not take, each with a warning, instead of refusing.",
-        _FLAG,
+        FLAG,
     ),
     query_parameter(
         "dry_run",
         "Check everything and show the very request that the PMS would get; store nothing.",
-        _FLAG,
+        FLAG,
     ),
     WAIT_PARAMETER,
     KEY_PARAMETER,
 )
-_FALLBACK = query_parameter(
+FALLBACK = query_parameter(
     "kind_fallback",
     "With a `kind` other than `note`: what the PMS has no place for is stated in the first lines of "
     "the notes (kind, numbers, duration, time, status …), each with a warning. A kind that the PMS "
@@ -82,7 +83,7 @@ def create_operation(declaration: Declaration | None = None) -> dict[str, Any]:
         if takes_types(declaration.create):
             example["kind"] = "note"
     found = _operation(name, title, schema, example, codes)
-    return {**found, "parameters": [*found["parameters"], _FALLBACK]}
+    return {**found, "parameters": [*found["parameters"], FALLBACK]}
 
 
 def update_operation(declaration: Declaration | None = None) -> dict[str, Any]:
@@ -131,7 +132,7 @@ def _operation(
             "200": {
                 "description": "The event is stored and will be sent, or (`dry_run`) would be.",
                 "headers": dict(REPLAYED_HEADER),
-                "content": {"application/json": {"schema": _answer_schema()}},
+                "content": {"application/json": {"schema": {"oneOf": list(answer_schemas())}}},
             },
             **refusals,
         },
@@ -150,7 +151,8 @@ def _refused(name: str, title: str, declaration: Declaration) -> dict[str, Any]:
     }
 
 
-def _answer_schema() -> dict[str, Any]:
+def answer_schemas() -> tuple[dict[str, Any], dict[str, Any]]:
+    """What an accepted event is answered with, and what a dry run is."""
     data: dict[str, Any] = {
         "type": "object",
         "description": "The accepted input; what was not given is null. Beside `kind` stands the "
@@ -162,6 +164,7 @@ def _answer_schema() -> dict[str, Any]:
             "external_reference": _any_value(dict(EXTERNAL_REFERENCE_SCHEMA)),
             "callback_url": _any_value(dict(CALLBACK_URL_SCHEMA)),
             "kind": _any_value(dict(KIND_SCHEMA)),
+            **{name: _any_value(dict(schema)) for name, schema in SCHEDULE_SCHEMAS.items()},
         },
     }
     accepted: dict[str, Any] = {
@@ -200,7 +203,7 @@ def _answer_schema() -> dict[str, Any]:
         "required": ["valid", "request", "warnings"],
         "properties": {"valid": {"const": True}, "request": request, "warnings": _WARNINGS},
     }
-    return {"oneOf": [accepted, dry_run]}
+    return accepted, dry_run
 
 
 def _any_value(schema: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from frontdesk.errors import ApiError, Code, not_found
+from frontdesk.events.bulk import BODY_LIMIT, BulkEvents
+from frontdesk.events.bulk_documents import bulk_operation
 from frontdesk.events.documents import (
     CAPABILITIES_LIST,
     CAPABILITIES_SCHEMA,
@@ -34,10 +36,12 @@ from frontdesk.writes.idempotency import Key, fingerprint, read_key
 from frontdesk.writes.parameters import Parameters
 
 PATH = "/v1/events/residents"
+BULK_PATH = f"{PATH}/bulk"
 SCOPE = "events:write"
 
 _UPDATE_QUERY = ("ignore_unknown_fields", "dry_run", "wait")
 _CREATE_QUERY = (*_UPDATE_QUERY, "kind_fallback")
+_BULK_QUERY = ("ignore_unknown_fields", "dry_run", "kind_fallback")
 _AS_IS = Options()
 _REPLAYED = {"Idempotent-Replayed": "true"}
 
@@ -57,6 +61,14 @@ def routes() -> list[BaseRoute]:
             operations=lambda: {"post": create_operation()},
         )
     ]
+    found.append(
+        DocumentedRoute(
+            BULK_PATH,
+            _create_many,
+            methods=["POST"],
+            operations=lambda: {"post": bulk_operation()},
+        )
+    )
     for vendor in vendors().values():
         code, declaration = vendor.declaration.vendor, vendor.declaration
         path = f"{PATH}/{code.lower()}"
@@ -136,6 +148,14 @@ async def _create(request: Request, vendor: str | None) -> Response:
     _, body = await read_json_body(request)
     reply = await service.create(account_id, body, _options(request, body, _CREATE_QUERY), vendor)
     return _answer(reply)
+
+
+async def _create_many(request: Request) -> Response:
+    account_id = caller_of(request, SCOPE).account_id
+    _, body = await read_json_body(request, BODY_LIMIT)
+    options = _options(request, body, _BULK_QUERY)
+    bulk: BulkEvents = request.app.state.services.bulk_events
+    return _answer(await bulk.create(account_id, body, options))
 
 
 async def _update(request: Request, vendor: str | None) -> Response:

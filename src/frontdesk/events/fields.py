@@ -192,7 +192,9 @@ FIELDS: Mapping[str, EventField] = {item.name: item for item in EVENT_FIELDS}
 UPDATE_FIELDS = ("event_datetime", "event_type_id", "employee_id", "status", "notes")
 """What an update may change."""
 
-ENVELOPE_FIELDS = frozenset({"integration_id", "external_reference", "kind", "callback_url"})
+ENVELOPE_FIELDS = frozenset(
+    {"integration_id", "external_reference", "kind", "callback_url", "send_at", "expires_at"}
+)
 """Fields that are Frontdesk's own, whatever the PMS takes."""
 
 REFERENCE_FIELDS: Mapping[str, str] = {
@@ -221,6 +223,22 @@ CALLBACK_URL_SCHEMA: Mapping[str, Any] = {
     "callback secret: https.",
     "examples": ["https://receiver.example.com/frontdesk?call=4711"],
 }
+SCHEDULE_SCHEMAS: Mapping[str, Mapping[str, Any]] = {
+    "send_at": {
+        **_SCHEMAS[Kind.INSTANT],
+        "description": "Not before this time: until then the event is `scheduled`, then it joins the "
+        "end of its resident's lane. A time that has passed already means at once.",
+        "examples": ["2026-03-02T16:30:00Z"],
+    },
+    "expires_at": {
+        **_SCHEMAS[Kind.INSTANT],
+        "description": "What has not been sent by then is `expired` and is never sent. In the future, "
+        "and after `send_at`. Without it: the integration's `write_expiry_hours` after acceptance "
+        "(or after `send_at`).",
+        "examples": ["2026-03-03T16:30:00Z"],
+    },
+}
+"""When a new event is sent, and until when."""
 
 KIND_SCHEMA: Mapping[str, Any] = {
     "type": "string",

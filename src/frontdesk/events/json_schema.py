@@ -17,6 +17,7 @@ from frontdesk.events.fields import (
     EXTERNAL_REFERENCE_SCHEMA,
     FIELDS,
     KIND_SCHEMA,
+    SCHEDULE_SCHEMAS,
     UPDATE_FIELDS,
     Kind,
 )
@@ -45,7 +46,7 @@ def generic_schema(operation: str) -> JsonSchema:
     create = operation == "create"
     names = [item.name for item in EVENT_FIELDS] if create else list(UPDATE_FIELDS)
     fields = {name: _nullable(FIELDS[name].json_schema()) for name in names}
-    schema = _object(fields | _kind_field(operation))
+    schema = _object(fields | _own_fields(operation))
     if create:
         schema["properties"]["integration_id"] = FIELDS["integration_id"].json_schema()
         schema["required"] = ["integration_id"]
@@ -89,7 +90,7 @@ def event_schema(
         else:
             schema = _nullable(schema)
         fields[item.name] = schema
-    schema = _object(fields | _kind_field(operation))
+    schema = _object(fields | _own_fields(operation))
     if required:
         schema["required"] = required
     schema["title"] = f"{declaration.name}: {operation} event for a resident"
@@ -169,8 +170,12 @@ def _merge(one: JsonSchema, other: JsonSchema) -> JsonSchema:
     return merged
 
 
-def _kind_field(operation: str) -> dict[str, JsonSchema]:
-    return {"kind": _nullable(dict(KIND_SCHEMA))} if operation == "create" else {}
+def _own_fields(operation: str) -> dict[str, JsonSchema]:
+    """Frontdesk's own fields of a create."""
+    if operation != "create":
+        return {}
+    own = {"kind": KIND_SCHEMA, **SCHEDULE_SCHEMAS}
+    return {name: _nullable(dict(schema)) for name, schema in own.items()}
 
 
 def _object(fields: Mapping[str, JsonSchema]) -> JsonSchema:

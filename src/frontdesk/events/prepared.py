@@ -2,6 +2,7 @@
 that a dry run shows."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from frontdesk.catalog.known import KnownEvent, PropertyState, Resolved
 from frontdesk.events.answers import changed_record, new_record
 from frontdesk.events.fields import UPDATE_FIELDS
 from frontdesk.events.rules import Checked, OperationName
+from frontdesk.events.schemas import read_instant
 from frontdesk.ids import new_id
 from frontdesk.integrations.service import Integration
 from frontdesk.vendors.contract import Access, Connector, Plan, Vendor
@@ -104,7 +106,13 @@ def new_write(
         event_id=event_id,
         external_reference=accepted.get("external_reference"),
         expiry_hours=target.integration.write_expiry_hours,
+        send_at=_instant(accepted.get("send_at")),
+        expires_at=_instant(accepted.get("expires_at")),
         idempotency_key=None if key is None else key.key,
         fingerprint=None if key is None else key.fingerprint,
         answer=None if key is None else answer,
     )
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else read_instant(text)

@@ -6,7 +6,7 @@ call and decides nothing about leases, routes or the wire: that is the connector
 """
 
 from collections.abc import Mapping
-from datetime import datetime, time
+from datetime import UTC, datetime, time
 from typing import Any
 
 import phonenumbers
@@ -14,10 +14,17 @@ import phonenumbers
 from frontdesk.catalog.known import Resolved
 from frontdesk.catalog.models import rfc3339
 from frontdesk.errors import Problem
-from frontdesk.events.fields import ENVELOPE_FIELDS, FIELDS, REFERENCE_FIELDS, UPDATE_FIELDS, Kind
+from frontdesk.events.fields import (
+    ENVELOPE_FIELDS,
+    FIELDS,
+    REFERENCE_FIELDS,
+    SCHEDULE_SCHEMAS,
+    UPDATE_FIELDS,
+    Kind,
+)
 from frontdesk.events.kinds import settle_kind
 from frontdesk.events.references import References
-from frontdesk.events.schemas import ReadBody, read_moment
+from frontdesk.events.schemas import ReadBody, read_instant, read_moment
 from frontdesk.events.terms import Checked, OperationName, Terms, given_fields
 from frontdesk.vendors.contract import EventIntent, Notice, Reference
 from frontdesk.vendors.declaration import Operation, TimeRule
@@ -55,6 +62,7 @@ def check(terms: Terms, body: ReadBody, resolved: Resolved | None) -> Checked:
     _check_times(checked, terms, body)
     _check_email(checked, terms, known)
     _check_phones(checked)
+    _check_schedule(checked)
     if terms.operation == "update" and not body.refused:
         _require_a_change(checked)
     return checked
@@ -184,9 +192,12 @@ def _check_lengths(checked: Checked, terms: Terms, body: ReadBody) -> None:
         taken = fields.get(name)
         if taken is None or taken.max_length is None or not isinstance(value, str):
             continue
-        if len(value) <= taken.max_length:
+        longest = taken.max_length - (terms.mark_length if name == "notes" else 0)
+        if len(value) <= longest:
             continue
         message = f"{terms.declaration.name} takes {name} of at most {taken.max_length} characters."
+        if longest < taken.max_length:
+            message += f" {terms.mark_length} of them are the mark of this integration's notes."
         if value != body.fields.get(name):
             message += " The lines that state what it has no field for count among them."
         checked.refuse(
@@ -194,7 +205,7 @@ def _check_lengths(checked: Checked, terms: Terms, body: ReadBody) -> None:
                 "too_long",
                 (name,),
                 message,
-                f"at most {taken.max_length} characters",
+                f"at most {longest} characters",
                 f"{len(value)} characters",
             )
         )
@@ -296,6 +307,32 @@ def _check_phones(checked: Checked) -> None:
             )
 
 
+def _check_schedule(checked: Checked) -> None:
+    send_at, expires_at = (checked.accepted.get(name) for name in ("send_at", "expires_at"))
+    if expires_at is None:
+        return
+    if send_at is not None and read_instant(expires_at) <= read_instant(send_at):
+        checked.refuse(
+            Problem(
+                "invalid_value",
+                ("expires_at",),
+                "expires_at must be after send_at.",
+                f"later than {send_at}",
+                expires_at,
+            )
+        )
+    if read_instant(expires_at) <= datetime.now(UTC):
+        checked.refuse(
+            Problem(
+                "in_the_past",
+                ("expires_at",),
+                "expires_at must be in the future.",
+                "a time in the future",
+                expires_at,
+            )
+        )
+
+
 def _require_a_change(checked: Checked) -> None:
     if not checked.problems and not any(name in checked.accepted for name in UPDATE_FIELDS):
         checked.refuse(
@@ -309,9 +346,12 @@ def _require_a_change(checked: Checked) -> None:
 
 
 _HARMLESS = frozenset({"unknown_field", "not_taken", "not_allowed", "too_long"})
+_SCHEDULE = frozenset((name,) for name in SCHEDULE_SCHEMAS)
 
 
 def plannable(checked: Checked, resolved: Resolved) -> bool:
     """Whether the connector can be asked for its own problems too although the body is refused:
     only if everything that it relies on was given and could be read."""
-    return resolved.resident is not None and all(p.code in _HARMLESS for p in checked.problems)
+    return resolved.resident is not None and all(
+        p.code in _HARMLESS or p.path[:1] in _SCHEDULE for p in checked.problems
+    )

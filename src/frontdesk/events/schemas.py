@@ -155,6 +155,8 @@ class NewEvent(TypedDict):
     kind: NotRequired[EventKind | None]
     external_reference: NotRequired[ExternalReference | None]
     callback_url: NotRequired[CallbackUrl | None]
+    send_at: NotRequired[Instant | None]
+    expires_at: NotRequired[Instant | None]
 
 
 class ChangedEvent(TypedDict):

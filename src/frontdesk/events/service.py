@@ -5,7 +5,7 @@ run stores nothing. The order of refusals: what the PMS cannot do at all, then w
 is not open for, then everything that is wrong with the body at once, then a disabled property.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from frontdesk.errors import ApiError, Code, Problem, invalid, not_found
 from frontdesk.events.answers import answer_of, warnings_of
 from frontdesk.events.capabilities import Capabilities
 from frontdesk.events.kinds import MOVED_REFERENCES, takes_types
+from frontdesk.events.marks import MARK_LENGTH, mark_of, marked, notice
 from frontdesk.events.prepared import Prepared, Target, answered, dry_run, new_write
 from frontdesk.events.references import NOT_SYNCED_YET, wanted_ids
 from frontdesk.events.rules import Checked, OperationName, Terms, check, intent_of, plannable
@@ -27,7 +28,7 @@ from frontdesk.vendors.contract import Reference, Refused, Vendor
 from frontdesk.vendors.registry import vendors
 from frontdesk.webhooks.service import WebhookService
 from frontdesk.writes.idempotency import Key
-from frontdesk.writes.intake import Accepted, Intake, Mismatched, Replayed
+from frontdesk.writes.intake import Accepted, Intake, Mismatched, NewWrite, Replayed
 from frontdesk.writes.service import WritesService, mismatch
 
 
@@ -41,6 +42,15 @@ class Options:
     wait: float | None = None
     key: Key | None = None
     kind_fallback: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """An event that breaks no rule: the body of its 200, and the write that must be stored before
+    that is said; None of a dry run."""
+
+    answer: dict[str, Any]
+    write: NewWrite | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +90,7 @@ class EventsService:
     ) -> Reply:
         """Accept a new event; `body` is parsed JSON. `vendor` is the path's, if it names one (and
         `refuse_unsupported` let it pass). Raises ApiError 400, 405, 409, 422, 503."""
-        if (replay := await self._replay(account_id, options)) is not None:
+        if (replay := await self.replay(account_id, options)) is not None:
             return await self._with_write(account_id, replay, options)
         read = read_new_event(body)
         target = await self._target_of(account_id, read, vendor, options)
@@ -95,7 +105,7 @@ class EventsService:
         vendor: str | None = None,
     ) -> Reply:
         """Accept a change of an event. Raises ApiError 400, 404, 405, 409, 422, 503."""
-        if (replay := await self._replay(account_id, options)) is not None:
+        if (replay := await self.replay(account_id, options)) is not None:
             return await self._with_write(account_id, replay, options)
         event = None
         if event_id is not None:
@@ -111,15 +121,21 @@ class EventsService:
         read = read_changed_event(body)
         return await self._accept(account_id, target, read, options)
 
-    # --- inside -------------------------------------------------------------------------------
+    async def ready(self, account_id: UUID, body: Any, options: Options) -> Ready:
+        """A new event that only needs to be stored. Raises ApiError 400, 405, 409."""
+        read = read_new_event(body)
+        target = await self._target_of(account_id, read, None, options)
+        return await self._ready(account_id, target, read, options)
 
-    async def _replay(self, account_id: UUID, options: Options) -> Reply | None:
+    async def replay(self, account_id: UUID, options: Options) -> Reply | None:
         """The answer that the key has already. Before any validation: a catalog that has changed
         since cannot turn a replay into a refusal."""
         if options.key is None or options.dry_run:
             return None
         taken = await self._intake.look_up(account_id, options.key.key, options.key.fingerprint)
-        return None if taken is None else _replayed(taken)
+        return None if taken is None else replayed(taken)
+
+    # --- inside -------------------------------------------------------------------------------
 
     async def _target_of(
         self, account_id: UUID, read: ReadBody, vendor: str | None, options: Options
@@ -158,19 +174,33 @@ class EventsService:
     async def _accept(
         self, account_id: UUID, target: Target, read: ReadBody, options: Options
     ) -> Reply:
-        prepared = await self._prepare(account_id, target, read, options)
-        warnings = warnings_of((*prepared.checked.warnings, *prepared.plan.notices))
-        if options.dry_run:
-            return Reply(dry_run(target, prepared.plan, warnings))
-        job_id = new_id()
-        answer = answer_of(job_id, answered(target, prepared), warnings)
-        write = new_write(job_id, account_id, target, prepared, warnings, options.key, answer)
-        outcome = await self._intake.submit(write)
-        reply = Reply(answer) if isinstance(outcome, Accepted) else _replayed(outcome)
+        ready = await self._ready(account_id, target, read, options)
+        if ready.write is None:
+            return Reply(ready.answer)
+        outcome = await self._intake.submit(ready.write)
+        reply = Reply(ready.answer) if isinstance(outcome, Accepted) else replayed(outcome)
         return await self._with_write(account_id, reply, options)
 
-    async def _prepare(
+    async def _ready(
         self, account_id: UUID, target: Target, read: ReadBody, options: Options
+    ) -> Ready:
+        job_id = new_id()
+        mark = ""
+        if target.integration.mark_notes and target.operation == "create":
+            mark = mark_of(job_id)
+        prepared = await self._prepare(account_id, target, read, options, mark)
+        notices = (*prepared.checked.warnings, *prepared.plan.notices)
+        if options.dry_run:
+            if prepared.plan.trace.mark:
+                notices = (*notices, notice(mark))
+            return Ready(dry_run(target, prepared.plan, warnings_of(notices)), None)
+        warnings = warnings_of(notices)
+        answer = answer_of(job_id, answered(target, prepared), warnings)
+        write = new_write(job_id, account_id, target, prepared, warnings, options.key, answer)
+        return Ready(answer, write)
+
+    async def _prepare(
+        self, account_id: UUID, target: Target, read: ReadBody, options: Options, mark: str
     ) -> Prepared:
         integration, event = target.integration, target.event
         declaration = target.vendor.declaration
@@ -180,6 +210,7 @@ class EventsService:
             options.ignore_unknown_fields,
             integration.allow_email_send,
             options.kind_fallback,
+            MARK_LENGTH if mark else 0,
         )
         kind = read.fields.get("kind")
         moves = terms.moves(kind)
@@ -211,8 +242,15 @@ class EventsService:
                 existing=None if event is None else event.data,
                 existing_type=await self._type_of(account_id, event),
             )
+            if not str(intent.fields.get("notes") or "").strip():
+                # Nothing that a mark could stand at the end of.
+                mark = ""
+            if mark:
+                text = marked(intent.fields["notes"], mark)
+                intent = replace(intent, fields={**intent.fields, "notes": text})
             try:
                 plan = target.connector.plan(intent)
+                plan = replace(plan, trace=replace(plan.trace, mark=mark))
             except Refused as refused:
                 _add_issues(checked, refused)
         elif event is not None and resolved.resident is None and not checked.problems:
@@ -321,7 +359,8 @@ def _hint(resolved: Resolved) -> str:
     return "" if resolved.first_sync_done else NOT_SYNCED_YET
 
 
-def _replayed(outcome: Replayed | Mismatched) -> Reply:
+def replayed(outcome: Replayed | Mismatched) -> Reply:
+    """The answer of the request that had the key first. Raises ApiError 422: it was another."""
     if isinstance(outcome, Mismatched):
         raise mismatch()
     return Reply(outcome.answer, replayed=True)

@@ -18,13 +18,15 @@ OperationName = Literal["create", "update"]
 @dataclass(frozen=True)
 class Terms:
     """What applies to one request, beside its body: the PMS's declaration, which operation, and
-    what the integration and the caller allow."""
+    what the integration and the caller allow. `mark_length`: characters of the notes that are kept
+    for the integration's mark."""
 
     declaration: Declaration
     operation: OperationName
     ignore_unknown_fields: bool = False
     allow_email_send: bool = True
     kind_fallback: bool = False
+    mark_length: int = 0
 
     @cached_property
     def taken(self) -> Operation:

@@ -224,7 +224,9 @@ class Trace:
 
     `where` is what `read_events` needs to look in the right place (lease, application …); `text`
     the text as the PMS will show it; `instants` the instants that its time may be read as (two for
-    a doubled local hour; empty where the record has no time of ours).
+    a doubled local hour; empty where the record has no time of ours). `mark` is a reference within
+    the text that no other record bears; empty unless the integration marks its notes. It is set by
+    whoever made the intent, not by the connector.
     """
 
     x_resident_id: str
@@ -232,6 +234,7 @@ class Trace:
     text: str
     x_type_id: str | None = None
     instants: tuple[datetime, ...] = ()
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)

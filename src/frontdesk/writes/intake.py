@@ -9,9 +9,10 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
@@ -21,6 +22,8 @@ from frontdesk.errors import ApiError, Code
 from frontdesk.writes import intake_repository
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 LEARN_SECONDS = 10.0
 """How long the fate of a commit is asked for, from when it became unknown, before the caller is told
@@ -33,7 +36,8 @@ _LEAST_PATIENCE_SECONDS = 1.0
 @dataclass(frozen=True, slots=True)
 class NewWrite:
     """A finished write: every id resolved, the plan made. `id` is made before the insert, so that
-    asking again after a lost commit cannot accept it twice. `fingerprint` is hexadecimal."""
+    asking again after a lost commit cannot accept it twice. `fingerprint` is hexadecimal. `send_at`:
+    when it enters its lane; None or past: at once. `expires_at` None: `expiry_hours` from then."""
 
     id: UUID
     account_id: UUID
@@ -49,10 +53,25 @@ class NewWrite:
     event_id: UUID
     external_reference: str | None
     expiry_hours: int
+    send_at: datetime | None = None
+    expires_at: datetime | None = None
     retry_of: UUID | None = None
     idempotency_key: str | None = None
     fingerprint: str | None = None
     answer: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewCall:
+    """Writes that one request brought: all are stored, in their order, or none is. `answer` is what
+    the request is answered with, and `id` its own, for the same reason as a write's."""
+
+    id: UUID
+    account_id: UUID
+    writes: tuple[NewWrite, ...]
+    answer: dict[str, Any]
+    idempotency_key: str | None = None
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +92,10 @@ class Mismatched:
     """The key was used for another request."""
 
 
+class _FateUnknownError(Exception):
+    """Whether a commit took place could not be learnt in time."""
+
+
 @dataclass(slots=True, eq=False)
 class _Waiting:
     write: NewWrite
@@ -90,6 +113,9 @@ class Intake:
         self._arrived = asyncio.Event()
         self._committer: asyncio.Task[None] | None = None
         self._closing = False
+        self._calls: set[asyncio.Task[Accepted | Replayed | Mismatched]] = set()
+        self._writes_of_calls = 0
+        self._one_call = asyncio.Lock()
 
     async def submit(self, write: NewWrite) -> Accepted | Replayed | Mismatched:
         """Make the write durable. Raises `ApiError` 503: `not_accepted` where nothing is stored,
@@ -104,6 +130,18 @@ class Intake:
         # Shielded: a caller who hangs up must not take the others of his batch with him.
         return await asyncio.shield(waiting.result)
 
+    async def submit_call(self, call: NewCall) -> Accepted | Replayed | Mismatched:
+        """Make a call's writes durable, in a transaction of their own. Raises as `submit` does."""
+        count = len(call.writes)
+        if self._closing or self._writes_of_calls + count > max(self._queue_limit, count):
+            raise _not_accepted("More events arrive than can be stored at the moment.")
+        self._writes_of_calls += count
+        task = asyncio.create_task(self._store_call(call), name="intake of a call")
+        self._calls.add(task)
+        task.add_done_callback(self._call_done)
+        # Shielded: whoever hangs up leaves no call half asked.
+        return await asyncio.shield(task)
+
     async def look_up(
         self, account_id: UUID, key: str, fingerprint: str
     ) -> Replayed | Mismatched | None:
@@ -117,6 +155,7 @@ class Intake:
         self._arrived.set()
         if self._committer is not None:
             await self._committer
+        await asyncio.gather(*self._calls, return_exceptions=True)
 
     async def _commit_for_ever(self) -> None:
         while True:
@@ -161,21 +200,14 @@ class Intake:
 
     async def _store(self, batch: list[_Waiting]) -> None:
         rows = [_row(place, waiting.write) for place, waiting in enumerate(batch)]
-        taken = await self._first_asked(rows)
-        give_up_at = time.monotonic() + LEARN_SECONDS
-        while taken is None:
-            # The same ids again: what was committed is found, what was not is inserted.
-            await asyncio.sleep(_LEARN_PAUSE_SECONDS)
-            left = give_up_at - time.monotonic()
-            if left <= 0:
-                log.error("intake_fate_unknown", writes=len(batch))
-                for waiting in batch:
-                    _fail(waiting, _unknown(waiting.write.id))
-                return
-            with contextlib.suppress(DatabaseUnavailable):
-                taken = await intake_repository.accept(
-                    self._database, rows, True, max(left, _LEAST_PATIENCE_SECONDS)
-                )
+        try:
+            taken = await _learnt(
+                lambda again: intake_repository.accept(self._database, rows, again), len(rows)
+            )
+        except _FateUnknownError:
+            for waiting in batch:
+                _fail(waiting, _unknown({"job_id": str(waiting.write.id)}))
+            return
         for waiting in batch:
             if waiting.result.done():
                 continue
@@ -184,15 +216,55 @@ class Intake:
                 Accepted() if other is None else _replay(other, waiting.write.fingerprint or "")
             )
 
-    async def _first_asked(
-        self, rows: Sequence[dict[str, Any]]
-    ) -> dict[UUID, intake_repository.Taken] | None:
-        """What was taken; None if nobody knows whether the commit happened."""
+    async def _store_call(self, call: NewCall) -> Accepted | Replayed | Mismatched:
+        rows = [_row(place, write) for place, write in enumerate(call.writes)]
+        row = {
+            "id": call.id,
+            "account_id": call.account_id,
+            "idempotency_key": call.idempotency_key,
+            "fingerprint": call.fingerprint,
+            "answer": call.answer if call.idempotency_key is not None else None,
+        }
         try:
-            return await intake_repository.accept(self._database, rows)
-        except CommitUnknown as error:
-            log.warning("intake_fate_asked_for", writes=len(rows), reason=str(error))
-            return None
+            # One at a time: single events must not wait behind a row of large transactions.
+            async with self._one_call:
+                taken = await _learnt(
+                    lambda again: intake_repository.accept_call(self._database, row, rows, again),
+                    len(rows),
+                )
+        except _FateUnknownError:
+            raise _unknown({"job_ids": [str(write.id) for write in call.writes]}) from None
+        except DatabaseUnavailable as error:
+            log.warning("intake_unavailable", writes=len(rows), reason=str(error))
+            raise _not_accepted("The database cannot be reached at the moment.") from error
+        finally:
+            self._writes_of_calls -= len(rows)
+        return Accepted() if taken is None else _replay(taken, call.fingerprint or "")
+
+    def _call_done(self, task: "asyncio.Task[Accepted | Replayed | Mismatched]") -> None:
+        self._calls.discard(task)
+        if not task.cancelled():
+            # Read once: the caller may be gone, and his error is none of the event loop's.
+            task.exception()
+
+
+async def _learnt(accept: Callable[[float | None], Awaitable[T]], writes: int) -> T:
+    """What `accept` says, asked again while the fate of its commit is unknown: with the same ids
+    what was committed is found, and what was not is inserted. It is given None at first, then the
+    seconds that it may take. Raises `_FateUnknownError`."""
+    try:
+        return await accept(None)
+    except CommitUnknown as error:
+        log.warning("intake_fate_asked_for", writes=writes, reason=str(error))
+    give_up_at = time.monotonic() + LEARN_SECONDS
+    while True:
+        await asyncio.sleep(_LEARN_PAUSE_SECONDS)
+        left = give_up_at - time.monotonic()
+        if left <= 0:
+            log.error("intake_fate_unknown", writes=writes)
+            raise _FateUnknownError
+        with contextlib.suppress(DatabaseUnavailable):
+            return await accept(max(left, _LEAST_PATIENCE_SECONDS))
 
 
 def _row(place: int, write: NewWrite) -> dict[str, Any]:
@@ -212,6 +284,8 @@ def _row(place: int, write: NewWrite) -> dict[str, Any]:
         "event_id": write.event_id,
         "external_reference": write.external_reference,
         "expiry_hours": write.expiry_hours,
+        "send_at": write.send_at,
+        "expires_at": write.expires_at,
         "retry_of": write.retry_of,
         "idempotency_key": write.idempotency_key,
         "fingerprint": write.fingerprint,
@@ -241,11 +315,11 @@ def _not_accepted(message: str) -> ApiError:
     )
 
 
-def _unknown(job_id: UUID) -> ApiError:
+def _unknown(jobs: dict[str, Any]) -> ApiError:
     return ApiError(
         Code.UNAVAILABLE,
         "The database was lost while the event was being stored, and whether it is stored could not "
         "be learnt. Ask for the job, or send the request again with the same Idempotency-Key.",
-        details={"outcome": "unknown", "job_id": str(job_id)},
+        details={"outcome": "unknown", **jobs},
         headers={"retry-after": "5"},
     )

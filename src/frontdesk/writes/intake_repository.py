@@ -6,7 +6,7 @@ from uuid import UUID
 
 import orjson
 
-from frontdesk.database.pool import Database
+from frontdesk.database.pool import Database, Record
 
 
 class Taken(NamedTuple):
@@ -21,6 +21,13 @@ class Taken(NamedTuple):
 # One statement, so one transaction: the keys and the writes stand or fall together.
 _ACCEPT = "SELECT refused_id, taken_by, fingerprint, answer FROM accept_writes($1::jsonb)"
 
+# Writes with times of their own. A schema that cannot keep the times does not know the function.
+_ACCEPT_TIMED = (
+    "SELECT refused_id, taken_by, fingerprint, answer FROM accept_timed_writes($1::jsonb)"
+)
+
+_ACCEPT_CALL = "SELECT taken_by, fingerprint, answer FROM accept_call($1::jsonb, $2::jsonb)"
+
 _LOOK_UP = """
 SELECT job_id, fingerprint, answer FROM idempotency_keys
 WHERE account_id = $1 AND key = $2 AND created_at >= clock_timestamp() - interval '24 hours'
@@ -33,29 +40,44 @@ _STAND = "SELECT pg_logical_emit_message(true, 'frontdesk', ''::text)"
 
 
 async def accept(
-    database: Database,
-    rows: Sequence[dict[str, Any]],
-    again: bool = False,
-    patience: float | None = None,
+    database: Database, rows: Sequence[dict[str, Any]], again: float | None = None
 ) -> dict[UUID, Taken]:
-    """Commit these writes; what comes back was not accepted, because its key is taken.
-
-    `again`: they may be there already, by a commit whose fate is unknown; when this returns, they
-    are there on the synchronous standbys as well. `patience` in seconds, for each statement of it.
-    """
-    batch = orjson.dumps(list(rows), default=str).decode()
-    if again:
-        async with database.transaction(patience) as transaction:
-            await transaction.execute(_STAND, patience=patience)
-            refused = await transaction.fetch(_ACCEPT, batch, patience=patience)
-    else:
-        refused = await database.fetch(_ACCEPT, batch)
+    """Commit these writes; what comes back was not accepted, because its key is taken. `again`: see
+    `_stored`."""
+    timed = any(row["send_at"] is not None or row["expires_at"] is not None for row in rows)
+    refused = await _stored(
+        database,
+        again,
+        _ACCEPT_TIMED if timed else _ACCEPT,
+        orjson.dumps(list(rows), default=str).decode(),
+    )
     return {
         row["refused_id"]: Taken(
             row["refused_id"], row["taken_by"], row["fingerprint"], orjson.loads(row["answer"])
         )
         for row in refused
     }
+
+
+async def accept_call(
+    database: Database,
+    call: dict[str, Any],
+    rows: Sequence[dict[str, Any]],
+    again: float | None = None,
+) -> Taken | None:
+    """Commit the writes of one call and its key, all or nothing; what comes back holds the key.
+    `again`: see `_stored`."""
+    held = await _stored(
+        database,
+        again,
+        _ACCEPT_CALL,
+        orjson.dumps(call, default=str).decode(),
+        orjson.dumps(list(rows), default=str).decode(),
+    )
+    if not held:
+        return None
+    (row,) = held
+    return Taken(None, row["taken_by"], row["fingerprint"], orjson.loads(row["answer"]))
 
 
 async def look_up(database: Database, account_id: UUID, key: str) -> Taken | None:
@@ -66,3 +88,16 @@ async def look_up(database: Database, account_id: UUID, key: str) -> Taken | Non
     # The caller will be told that it is accepted.
     await database.execute(_STAND)
     return Taken(None, row["job_id"], row["fingerprint"], orjson.loads(row["answer"]))
+
+
+async def _stored(
+    database: Database, again: float | None, sql: str, *arguments: str
+) -> list[Record]:
+    """The rows of one statement, committed. `again`: what it stores may be there already, by a commit
+    whose fate is unknown; when this returns, it is on the synchronous standbys as well. That many
+    seconds each part of it may take."""
+    if again is None:
+        return await database.fetch(sql, *arguments)
+    async with database.transaction(again) as transaction:
+        await transaction.execute(_STAND, patience=again)
+        return await transaction.fetch(sql, *arguments, patience=again)

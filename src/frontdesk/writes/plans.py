@@ -29,6 +29,8 @@ def dump_plan(
             "instants": [instant.astimezone(UTC).isoformat() for instant in trace.instants],
         },
     }
+    if trace.mark:
+        stored["trace"]["mark"] = trace.mark
     if email_to is not None:
         stored["email_to"] = email_to
     if changes:
@@ -58,5 +60,6 @@ def load_plan(stored: Mapping[str, Any]) -> Plan:
             text=trace["text"],
             x_type_id=trace["x_type_id"],
             instants=tuple(datetime.fromisoformat(instant) for instant in trace["instants"]),
+            mark=trace.get("mark", ""),
         ),
     )

@@ -18,6 +18,7 @@ SELECT w.id, w.integration_id, w.vendor, w.operation, w.state, w.ready_at, w.eve
     w.finished_at, w.retry_of, i.active AND NOT i.is_archived AS active, l.not_before,
     l.not_before_reason, b.blocked_until, clock_timestamp() AS now,
     w.state = 'retrying' AND w.errors->0->>'upstream_status' = '429' AS throttled,
+    CASE WHEN w.state = 'scheduled' THEN (w.input->>'send_at')::timestamptz END AS scheduled_for,
     w.finished_at IS NULL AND EXISTS (
         SELECT FROM writes AS earlier
         WHERE earlier.integration_id = w.integration_id AND earlier.resident_id = w.resident_id

@@ -81,6 +81,9 @@ def waiting_for(row: Row) -> WaitingFor | None:
 
 def next_attempt_at(row: Row) -> datetime | None:
     """When the write is looked at again, as far as that is known."""
+    if row["state"] == "scheduled":
+        send_at: datetime | None = row["scheduled_for"]
+        return send_at
     if row["state"] in ENDED_STATES or row["ready_at"] is None or not row["active"]:
         return None
     moments = (row["ready_at"], row["not_before"], row["blocked_until"])
