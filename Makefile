@@ -12,7 +12,7 @@ TEST_OPTIONS ?=
 FAILOVER_OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test failover bench lint format types walls docs check clean
+.PHONY: help setup demo serve test failover torture bench lint format types walls docs check clean
 
 help: ## List what there is
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,9 @@ failover: $(STAMP) ## Kill a primary under load, promote its standby, and say wh
 bench: $(BENCH_STAMP) ## Measure this service beside a hand-written one
 	@$(BIN)/python -m bench $(BENCH_OPTIONS)
 
+torture: $(STAMP) ## Kill and stop every part under load at hostile PMSs, for half an hour, and check it all
+	@$(BIN)/python -m torture $(TORTURE_OPTIONS)
+
 lint: $(STAMP) ## Lint, and check the format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -52,7 +55,7 @@ format: $(STAMP) ## Put the code into its format
 
 types: $(BENCH_STAMP) ## Check the types, strictly
 	$(BIN)/mypy --strict src
-	MYPYPATH=src:. $(BIN)/mypy --strict --explicit-package-bases bench docs tests
+	MYPYPATH=src:. $(BIN)/mypy --strict --explicit-package-bases bench torture docs tests
 	MYPYPATH=src:examples $(BIN)/mypy --strict --explicit-package-bases examples
 
 walls: $(STAMP) ## Check who may import whom, and who may name whom

@@ -19,7 +19,6 @@ from frontdesk.delivery.sending import Sender, is_keyed
 from frontdesk.vendors.contract import (
     FoundEvent,
     NoAnswer,
-    Outcome,
     OutcomeKind,
     Plan,
     ReadRefused,
@@ -49,10 +48,9 @@ class Reconciler:
     async def reconcile(self, holding: Holding, write: Claimed) -> None:
         """One look: it ends the write, sends it on, or leaves it for the next look."""
         plan = load_plan(write.plan)
-        evidence = await self._repository.evidence(write.id)
+        evidence = await self._repository.evidence(write.id, write.attempts)
         if evidence is not None:
-            outcome = Outcome(**{**evidence, "kind": OutcomeKind(evidence.pop("outcome"))})
-            await self._move(holding, write, after_send(outcome, holding.declaration, 0), "late")
+            await self._move(holding, write, after_send(evidence, holding.declaration, 0), "late")
             return
         if is_keyed(holding, write, plan):
             # The PMS itself refuses to do it twice, and says what came of the first time.

@@ -10,6 +10,7 @@ from uuid import UUID
 import orjson
 
 from frontdesk.database.pool import Database
+from frontdesk.vendors.contract import Outcome, OutcomeKind
 
 # --- the worker and its leases --------------------------------------------------------------------
 
@@ -97,11 +98,14 @@ WHERE i.is_archived AND i.updated_at > clock_timestamp() - interval '1 hour'
 """
 _END = "SELECT end_writes($1, $2, $3, $4) AS id"
 
-# What a worker that had lost its lease saw all the same: definite words count, guesses do not.
+# What a worker that had lost its lease saw all the same: definite words count, guesses do not. That
+# an earlier attempt was refused says nothing of the latest.
 _EVIDENCE = """
-SELECT outcome, code, message, upstream_status, x_id FROM attempts
-WHERE job_id = $1 AND kind = 'send' AND late AND outcome IN ('delivered', 'rejected')
-ORDER BY number DESC LIMIT 1
+SELECT outcome, coalesce(code, '') AS code, coalesce(message, '') AS message, upstream_status, x_id
+FROM attempts
+WHERE job_id = $1 AND kind = 'send' AND late
+    AND (outcome = 'delivered' OR (outcome = 'rejected' AND number = $2))
+ORDER BY outcome, number DESC LIMIT 1
 """
 
 _LAST_SEND_ENDED = """
@@ -320,9 +324,12 @@ class DeliveryRepository:
         message = "The integration was archived before the write was sent."
         return len(await self._database.fetch(_END, ids, "cancelled", "cancelled", message))
 
-    async def evidence(self, write_id: UUID) -> dict[str, Any] | None:
-        row = await self._database.fetch_row(_EVIDENCE, write_id)
-        return None if row is None else dict(row)
+    async def evidence(self, write_id: UUID, attempts: int) -> Outcome | None:
+        row = await self._database.fetch_row(_EVIDENCE, write_id, attempts)
+        if row is None:
+            return None
+        words = dict(row)
+        return Outcome(OutcomeKind(words.pop("outcome")), **words)
 
     async def last_send_ended(self, write_id: UUID, retry_of: UUID | None) -> datetime | None:
         ended: datetime | None = await self._database.fetch_value(

@@ -22,7 +22,7 @@ from frontdesk.delivery.finishing import Finisher, completion
 from frontdesk.delivery.holding import Holding, Place
 from frontdesk.delivery.leasing import Leases
 from frontdesk.delivery.logins import Logins
-from frontdesk.delivery.outcomes import after_fault
+from frontdesk.delivery.outcomes import Transition, after_fault
 from frontdesk.delivery.reading import Reader, pause
 from frontdesk.delivery.reconcile import Reconciler
 from frontdesk.delivery.repository import Claimed, DeliveryRepository
@@ -329,6 +329,17 @@ class Worker:
                 life = granted_life([w for budget in budgets for w in budget["windows"]])
                 leave_before = began + min(SEND_WITHIN_SECONDS, life)
                 await self._sender.send(place, write, leave_before)
+        except DatabaseUnavailable as error:
+            # Whatever was under way, what the PMS has can be looked up when the database is back.
+            log.warning("database_unavailable", doing="carry a write", reason=str(error))
+            await self._finisher.finish(
+                holding.worker_id,
+                completion(
+                    write,
+                    Transition("reconciling", delay=DATABASE_PAUSE_SECONDS),
+                    outcome="unknown",
+                ),
+            )
         except Exception as error:
             # A fault of ours. Whether a request left is not known from here: look, never resend.
             log.exception("write_failed_unexpectedly", error=type(error).__name__)

@@ -47,8 +47,9 @@ class PmsSessions:
         try:
             value = self._vault.open_token(name, row["token"])
         except UnreadableError:
-            # Stored with another key: a login makes a new one.
+            # Stored with another key: a login makes a new one, which this one must not stand before.
             _log.warning("pms_token_unreadable")
+            await self._repository.discard(name, row["number"])
             return None
         return PmsToken(row["number"], value, row["age"], row["idle"])
 
