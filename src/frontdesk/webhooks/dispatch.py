@@ -45,7 +45,7 @@ _MOST = 2
 
 _DISABLED = "No delivery was taken for 3 days; the last failed because: "
 
-_log = structlog.get_logger(__name__)
+log = structlog.get_logger(__name__)
 
 
 def backoff(attempts: int, draw: float) -> float:
@@ -127,10 +127,10 @@ class Dispatcher:
                 if not await work():
                     await wait()
             except DatabaseUnavailable as error:
-                _log.warning("database_unavailable", doing=work.__name__, reason=str(error))
+                log.warning("database_unavailable", doing=work.__name__, reason=str(error))
                 await _pause(PAUSE_SECONDS, stop)
             except Exception as error:
-                _log.exception("webhooks_failed", doing=work.__name__, error=type(error).__name__)
+                log.exception("webhooks_failed", doing=work.__name__, error=type(error).__name__)
                 await _pause(PAUSE_SECONDS, stop)
 
     async def _tell(self) -> bool:
@@ -192,7 +192,7 @@ class Dispatcher:
             self._freed.set()
             if not task.cancelled() and (error := task.exception()) is not None:
                 # Its claim runs out, and it is sent again.
-                _log.error("webhook_attempt_failed", error=type(error).__name__, exc_info=error)
+                log.error("webhook_attempt_failed", error=type(error).__name__, exc_info=error)
 
         task.add_done_callback(ended)
 
@@ -218,7 +218,7 @@ class Dispatcher:
             await self._record(row, result)
         except DatabaseUnavailable as error:
             # Not recorded, so sent again when the claim runs out: at least once.
-            _log.warning("database_unavailable", doing="webhook result", reason=str(error))
+            log.warning("database_unavailable", doing="webhook result", reason=str(error))
 
     def _hangs(self, destination: UUID, hanging: asyncio.Event) -> None:
         hanging.set()
@@ -270,7 +270,7 @@ class Dispatcher:
             reason=_DISABLED,
         )
         if disabled is not None:
-            _log.warning(
+            log.warning(
                 "webhook_disabled",
                 webhook_id=str(disabled["id"]),
                 account_id=str(disabled["account_id"]),
