@@ -9,9 +9,10 @@ LOCKED := uv.lock pyproject.toml
 # Most tests wait more than they work: two to a core keep both busy.
 TEST_WORKERS ?= 4
 TEST_OPTIONS ?=
+FUZZ_INPUTS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test bench lint format types walls docs check clean
+.PHONY: help setup demo serve test bench fuzz lint format types walls docs check clean
 
 help: ## List what there is
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +38,9 @@ test: $(STAMP) ## Run every test
 
 bench: $(BENCH_STAMP) ## Measure this service beside a hand-written one
 	@$(BIN)/python -m bench $(BENCH_OPTIONS)
+
+fuzz: $(STAMP) ## Bend a million inputs for every parser (FUZZ_INPUTS=10000: fewer)
+	@$(BIN)/python -m tests.fuzz.run --inputs $(FUZZ_INPUTS) $(FUZZ_OPTIONS)
 
 lint: $(STAMP) ## Lint, and check the format
 	$(BIN)/ruff check .
