@@ -24,6 +24,7 @@ import orjson
 
 from frontdesk.catalog.models import SPECS
 from frontdesk.catalog.records import event_rows, rows_of
+from frontdesk.catalog.values import as_json
 from frontdesk.vendors.contract import (
     Access,
     Answer,
@@ -234,7 +235,7 @@ def _read(connector: Connector, tape: Recorded, model: Model, data: bytes) -> No
         if model is Model.EVENTS:
             where = tape.plans[0].trace.where
             found = _run(connector.read_events(session, tape.resident, where))
-            _storable(event_rows(found))
+            _kept(event_rows(found))
         else:
             page = _run(connector.read(session, model, None, None))
             _stored(connector, model, page)
@@ -304,18 +305,24 @@ def _refusal(refused: ReadRefused) -> None:
 
 def _stored(connector: Connector, model: Model, page: Page) -> None:
     assert page.total is None or 0 <= page.total < 2**31
-    _storable([page.next_cursor, rows_of(SPECS[model], page.records, connector.declaration)])
+    assert page.next_cursor is None or "\0" not in page.next_cursor
+    _kept(rows_of(SPECS[model], page.records, connector.declaration))
+
+
+def _kept(rows: list[dict[str, Any]]) -> None:
+    """Whether the database takes the catalog's rows, by the catalog's own way of spelling them."""
+    assert not _NUL.search(as_json(rows).encode())
 
 
 def _storable(value: object) -> None:
-    """Whether the database takes it: JSON, and no NUL anywhere."""
+    """Whether the database takes it as it is: JSON, and no NUL anywhere."""
     assert not _NUL.search(orjson.dumps(value))
 
 
 def _quota(report: QuotaReport | None) -> None:
     for limit, seconds, remaining, reset in () if report is None else report.windows:
         assert isinstance(remaining, int)
-        assert min(limit, seconds) > 0
+        assert limit >= 0 < seconds
         assert 0 <= reset < float("inf")
 
 
