@@ -10,9 +10,10 @@ LOCKED := uv.lock pyproject.toml
 TEST_WORKERS ?= 4
 TEST_OPTIONS ?=
 FAILOVER_OPTIONS ?=
+FUZZ_INPUTS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test failover torture bench lint format types walls docs check clean
+.PHONY: help setup demo serve test failover torture fuzz bench lint format types walls docs check clean
 
 help: ## List what there is
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +45,9 @@ bench: $(BENCH_STAMP) ## Measure this service beside a hand-written one
 
 torture: $(STAMP) ## Kill and stop every part under load at hostile PMSs, for half an hour, and check it all
 	@$(BIN)/python -m torture $(TORTURE_OPTIONS)
+
+fuzz: $(STAMP) ## Bend a million inputs for every parser (FUZZ_INPUTS=10000: fewer)
+	@$(BIN)/python -m tests.fuzz.run --inputs $(FUZZ_INPUTS) $(FUZZ_OPTIONS)
 
 lint: $(STAMP) ## Lint, and check the format
 	$(BIN)/ruff check .
