@@ -9,9 +9,10 @@ LOCKED := uv.lock pyproject.toml
 # Most tests wait more than they work: two to a core keep both busy.
 TEST_WORKERS ?= 4
 TEST_OPTIONS ?=
+FAILOVER_OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test bench torture lint format types walls docs check clean
+.PHONY: help setup demo serve test failover torture bench lint format types walls docs check clean
 
 help: ## List what there is
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +35,9 @@ serve: $(STAMP) ## Run everything, simulators included, until Ctrl-C
 
 test: $(STAMP) ## Run every test
 	$(BIN)/pytest -n $(TEST_WORKERS) --dist worksteal $(TEST_OPTIONS)
+
+failover: $(STAMP) ## Kill a primary under load, promote its standby, and say what was measured
+	@$(BIN)/python -m tests.journeys.failover $(FAILOVER_OPTIONS)
 
 bench: $(BENCH_STAMP) ## Measure this service beside a hand-written one
 	@$(BIN)/python -m bench $(BENCH_OPTIONS)

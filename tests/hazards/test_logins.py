@@ -11,6 +11,7 @@ from frontdesk.delivery.repository import DeliveryRepository
 from frontdesk.delivery.stopping import Stopping
 from frontdesk.delivery.wire import Wire
 from frontdesk.ids import new_id
+from frontdesk.outgoing.addresses import AllowedAddresses
 from frontdesk.vendors.contract import Answer
 from frontdesk.vendors.registry import connector_of, vendors
 from tests.hazards.conftest import VENDORS, World, running_world
@@ -43,7 +44,7 @@ async def test_many_workers_log_in_once_and_replace_a_refused_token_once(
 ) -> None:
     async with running_world(WITH_LOGIN, database_url, tmp_path) as world:
         holding = await holding_of(world)
-        wire = Wire(connections=8)
+        wire = Wire(connections=8, allowed=AllowedAddresses.parse("127.0.0.0/8"))
         workers = [logins_of(world, wire) for _ in range(WORKERS)]
 
         async def numbers() -> set[int]:

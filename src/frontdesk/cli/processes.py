@@ -234,7 +234,9 @@ async def _api(
 
     with quiet_signals():
         async with services_of(settings, "api", migrated=migrated) as services:
-            config = configuration(create_app(services), settings.drain_seconds)
+            config = configuration(
+                create_app(services), settings.drain_seconds, settings.trusted_proxies
+            )
             server = ApiServer(config, ready, drain)
             settle_garbage_collection()
             await server.serve(sockets=[listener])

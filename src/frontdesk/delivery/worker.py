@@ -31,7 +31,9 @@ from frontdesk.delivery.stopping import Stopping
 from frontdesk.delivery.syncing import Syncer
 from frontdesk.delivery.wire import Wire
 from frontdesk.integrations.service import IntegrationService
+from frontdesk.outgoing.addresses import AllowedAddresses
 from frontdesk.settings import Settings
+from frontdesk.vendors.registry import vendors
 
 log = structlog.get_logger(__name__)
 
@@ -76,7 +78,11 @@ class Worker:
         )
         self._stopping = Stopping(self._repository)
         self._finisher = Finisher(self._repository)
-        self._wire = Wire(connections=services.settings.worker_slots * 2)
+        self._wire = Wire(
+            connections=services.settings.worker_slots * 2,
+            allowed=AllowedAddresses.parse(services.settings.allowed_addresses),
+            hosts=[host for vendor in vendors().values() for host in vendor.declaration.hosts],
+        )
         self._logins = Logins(
             services.integrations.sessions, self._wire, self._budgets, self._stopping
         )
