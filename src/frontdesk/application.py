@@ -19,10 +19,12 @@ from frontdesk.events.service import EventsService
 from frontdesk.http.app import check_paths, create_base_app
 from frontdesk.integrations import endpoints as integration_endpoints
 from frontdesk.integrations.service import IntegrationService
-from frontdesk.integrations.vault import Vault, load_key
 from frontdesk.settings import Settings
+from frontdesk.vault import Vault, load_key
 from frontdesk.vendors import templates
 from frontdesk.vendors.registry import vendors
+from frontdesk.webhooks import endpoints as webhook_endpoints
+from frontdesk.webhooks.service import WebhookService
 from frontdesk.writes import endpoints as write_endpoints
 from frontdesk.writes.intake import Intake
 from frontdesk.writes.service import WritesService
@@ -47,6 +49,7 @@ class Services:
     events: EventsService
     writes: WritesService
     intake: Intake
+    webhooks: WebhookService
 
     def begin_drain(self) -> None:
         """Answer at once whoever waits for the end of a write; requests are served as before.
@@ -105,7 +108,13 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     # First: the hot path is found at once, and the catalog would take `residents` for an event's id.
     app.router.routes[:0] = event_endpoints.routes()
-    for features in (event_endpoints, write_endpoints, catalog_endpoints, integration_endpoints):
+    for features in (
+        event_endpoints,
+        write_endpoints,
+        catalog_endpoints,
+        integration_endpoints,
+        webhook_endpoints,
+    ):
         app.include_router(features.router)
     check_paths(app)
     return app
@@ -126,6 +135,7 @@ def _composed(settings: Settings, database: Database, vault: Vault) -> Services:
         catalog=catalog,
     )
     delivery.serve(integrations)
+    webhooks = WebhookService(database, vault, settings)
     return Services(
         settings=settings,
         database=database,
@@ -134,7 +144,8 @@ def _composed(settings: Settings, database: Database, vault: Vault) -> Services:
         integrations=integrations,
         catalog=catalog,
         delivery=delivery,
-        events=EventsService(database, integrations, catalog, writes, intake),
+        events=EventsService(database, integrations, catalog, writes, intake, webhooks),
         writes=writes,
         intake=intake,
+        webhooks=webhooks,
     )

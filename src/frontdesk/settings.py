@@ -95,6 +95,18 @@ class Settings(BaseSettings):
     worker_slots: int = Field(
         256, ge=1, le=2000, description="PMS calls that one worker process has under way at once."
     )
+    webhook_slots: int = Field(
+        64, ge=1, le=1000, description="Webhook deliveries that one worker process has under way."
+    )
+    webhook_timeout_seconds: float = Field(
+        15.0, ge=1, le=60, description="Seconds that a webhook's receiver has to answer."
+    )
+    webhook_signature_header: str = Field(
+        "frontdesk-signature",
+        pattern=r"^[A-Za-z][A-Za-z0-9-]{0,80}$",
+        description="Name of the header with the hex HMAC-SHA256 of a webhook's body: the name that your receivers "
+        "know already. The Standard Webhooks headers are sent beside it.",
+    )
     drain_seconds: float = Field(
         25.0,
         ge=0,

@@ -91,12 +91,16 @@ def test_the_schema_has_exactly_the_declared_fields(vendor: Vendor) -> None:
         if operation is None:
             assert not capabilities_of(declaration)["operations"][name]["supported"]
             continue
-        own = {"external_reference"} | ({"integration_id", "kind"} if name == "create" else set())
+        own = {"external_reference", "callback_url"} | (
+            {"integration_id", "kind"} if name == "create" else set()
+        )
         schema = event_schema(declaration, name)
         assert set(schema["properties"]) == set(operation.fields) | own
         required = {field for field, taken in operation.fields.items() if taken.required}
         # Of an event type, a kind takes the place.
-        expected = required - {"event_type_id"} | (own - {"external_reference", "kind"})
+        expected = required - {"event_type_id"} | (
+            own - {"external_reference", "callback_url", "kind"}
+        )
         assert set(schema.get("required", ())) == expected
         if "event_type_id" in required:
             assert {"required": ["kind"], "properties": {"kind": GIVEN}} in schema["allOf"][-1][

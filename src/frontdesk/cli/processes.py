@@ -254,7 +254,10 @@ async def _worker(settings: Settings, ready: Callable[[], None], *, migrated: bo
     async with services_of(settings, "worker", migrated=migrated) as services:
         settle_garbage_collection()
         ready()
-        await run_worker(services, stop)
+        # Side by side: what is told to callers must not wait for a PMS, nor the other way round.
+        async with asyncio.TaskGroup() as group:
+            group.create_task(run_worker(services, stop))
+            group.create_task(services.webhooks.dispatch(stop))
 
 
 def _ask_to_stop(stop: asyncio.Event) -> None:

@@ -16,11 +16,11 @@ from frontdesk.events.fields import EVENT_FIELDS
 from frontdesk.events.schemas import read_moment
 from frontdesk.vendors.contract import Notice
 
-_ANSWERED = (*(item.name for item in EVENT_FIELDS), "external_reference", "kind")
+_ANSWERED = (*(item.name for item in EVENT_FIELDS), "external_reference", "callback_url", "kind")
 _EMPTY: dict[str, Any] = dict.fromkeys(_ANSWERED)
 _TIMES = ("event_datetime", "appointment_datetime")
 # Of what kind an event is, its type says; `kind` is how its caller chose that.
-_NOT_ON_THE_RECORD = frozenset({"integration_id", "resident_id", "kind"})
+_NOT_ON_THE_RECORD = frozenset({"integration_id", "resident_id", "kind", "callback_url"})
 
 
 def answer_of(

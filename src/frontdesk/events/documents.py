@@ -4,7 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from frontdesk.errors import Code
-from frontdesk.events.fields import EVENT_FIELDS, EXTERNAL_REFERENCE_SCHEMA, KIND_SCHEMA
+from frontdesk.events.fields import (
+    CALLBACK_URL_SCHEMA,
+    EVENT_FIELDS,
+    EXTERNAL_REFERENCE_SCHEMA,
+    KIND_SCHEMA,
+)
 from frontdesk.events.json_schema import event_schema, generic_schema
 from frontdesk.events.kinds import takes_types
 from frontdesk.http.openapi import query_parameter, responses, schema_of
@@ -155,6 +160,7 @@ def _answer_schema() -> dict[str, Any]:
         "properties": {
             **{item.name: _any_value(item.json_schema()) for item in EVENT_FIELDS},
             "external_reference": _any_value(dict(EXTERNAL_REFERENCE_SCHEMA)),
+            "callback_url": _any_value(dict(CALLBACK_URL_SCHEMA)),
             "kind": _any_value(dict(KIND_SCHEMA)),
         },
     }

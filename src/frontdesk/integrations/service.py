@@ -41,9 +41,9 @@ from frontdesk.integrations.schemas import (
     PropertyChange,
 )
 from frontdesk.integrations.sessions import PmsSessions, PmsToken
-from frontdesk.integrations.vault import UnreadableError, Vault
 from frontdesk.outgoing.addresses import AllowedAddresses
 from frontdesk.remembered import Remembered
+from frontdesk.vault import UnreadableError, Vault
 from frontdesk.vendors.declaration import Declaration
 from frontdesk.vendors.registry import vendors
 
