@@ -12,6 +12,7 @@ from frontdesk.delivery.finishing import completion
 from frontdesk.delivery.outcomes import Transition
 from frontdesk.delivery.repository import Claimed, DeliveryRepository
 from frontdesk.ids import new_id
+from frontdesk.vendors.contract import OutcomeKind
 from frontdesk.writes.intake import Intake, NewWrite
 from tests.delivery.stock import Stock, new_write, stock
 
@@ -161,11 +162,27 @@ async def test_a_completion_that_comes_after_the_lease_is_evidence_and_moves_not
     late = Transition("succeeded", ends=True, x_id="77", resolution="exact")
     assert not await finish(repository, slow, sent, late)
     assert await state(database, sent.id) == "reconciling"
-    evidence = await repository.evidence(sent.id)
+    evidence = await repository.evidence(sent.id, sent.attempts)
     assert evidence is not None
-    assert (evidence["outcome"], evidence["x_id"]) == ("delivered", "77")
+    assert (evidence.kind, evidence.x_id) == (OutcomeKind.DELIVERED, "77")
     (found,) = await claim(repository, heir, the)
     assert found.state == "reconciling"
+
+
+async def test_a_late_refusal_is_evidence_of_its_own_attempt_alone(
+    database: Database, repository: DeliveryRepository
+) -> None:
+    the = await stock(database)
+    await accept(database, new_write(the, new_id()))
+    slow = await worker(repository)
+    (sent,) = await claim(repository, slow, the)
+    await kill(database, slow)
+    await worker(repository)
+    refused = Transition("failed", ends=True)
+    assert not await finish(repository, slow, sent, refused, outcome="rejected")
+
+    assert await repository.evidence(sent.id, sent.attempts) is not None
+    assert await repository.evidence(sent.id, sent.attempts + 1) is None
 
 
 async def test_a_worker_whose_heartbeat_stopped_claims_nothing_and_cannot_come_back(

@@ -76,7 +76,7 @@ async def test_a_worker_logs_in_after_one_that_died_with_a_refused_token(
 ) -> None:
     async with running_world(WITH_LOGIN, database_url, tmp_path) as world:
         holding = await holding_of(world)
-        wire = Wire(connections=2)
+        wire = Wire(connections=2, allowed=AllowedAddresses.parse("127.0.0.0/8"))
         first = logins_of(world, wire)
         refused = await first.token(holding)
         assert refused is not None
@@ -95,7 +95,7 @@ async def test_a_worker_logs_in_where_the_stored_token_does_not_open(
 ) -> None:
     async with running_world(WITH_LOGIN, database_url, tmp_path) as world:
         holding = await holding_of(world)
-        wire = Wire(connections=2)
+        wire = Wire(connections=2, allowed=AllowedAddresses.parse("127.0.0.0/8"))
         old = await logins_of(world, wire).token(holding)
         assert old is not None
         await world.services.database.execute("UPDATE pms_sessions SET token = 'of another key'")
