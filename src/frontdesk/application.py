@@ -21,6 +21,7 @@ from frontdesk.http.app import check_paths, create_base_app
 from frontdesk.integrations import endpoints as integration_endpoints
 from frontdesk.integrations.service import IntegrationService
 from frontdesk.integrations.vault import Vault, load_key
+from frontdesk.retention.service import RetentionService
 from frontdesk.settings import Settings
 from frontdesk.vendors import templates
 from frontdesk.vendors.registry import vendors
@@ -49,6 +50,7 @@ class Services:
     bulk_events: BulkEvents
     writes: WritesService
     intake: Intake
+    retention: RetentionService
 
     def begin_drain(self) -> None:
         """Answer at once whoever waits for the end of a write; requests are served as before.
@@ -140,4 +142,5 @@ def _composed(settings: Settings, database: Database, vault: Vault) -> Services:
         bulk_events=BulkEvents(events, intake),
         writes=writes,
         intake=intake,
+        retention=RetentionService(database, settings),
     )
