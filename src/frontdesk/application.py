@@ -20,6 +20,7 @@ from frontdesk.events.service import EventsService
 from frontdesk.http.app import check_paths, create_base_app
 from frontdesk.integrations import endpoints as integration_endpoints
 from frontdesk.integrations.service import IntegrationService
+from frontdesk.retention.service import RetentionService
 from frontdesk.settings import Settings
 from frontdesk.vault import Vault, load_key
 from frontdesk.vendors import templates
@@ -52,6 +53,7 @@ class Services:
     writes: WritesService
     intake: Intake
     webhooks: WebhookService
+    retention: RetentionService
 
     def begin_drain(self) -> None:
         """Answer at once whoever waits for the end of a write; requests are served as before.
@@ -152,4 +154,5 @@ def _composed(settings: Settings, database: Database, vault: Vault) -> Services:
         writes=writes,
         intake=intake,
         webhooks=webhooks,
+        retention=RetentionService(database, settings),
     )

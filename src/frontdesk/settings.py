@@ -113,6 +113,23 @@ class Settings(BaseSettings):
         le=300,
         description="Seconds that a stopping process gives to what is in flight.",
     )
+    purge_every_hours: float | None = Field(
+        None,
+        ge=0.01,
+        description="Hours between purges that the workers make by themselves. Not set: only "
+        "`frontdesk purge` deletes anything.",
+    )
+    keep_writes_days: int = Field(
+        90, ge=8, description="Days that a write is kept after its end, for `purge`."
+    )
+    keep_attempts_days: int = Field(90, ge=8, description="Days that attempts are kept.")
+    keep_attempt_bodies_days: int = Field(
+        30, ge=1, description="Days that an attempt's request and answer are kept."
+    )
+    keep_idempotency_keys_days: int = Field(
+        1, ge=1, description="Days that idempotency keys are kept; they hold for 24 hours."
+    )
+    keep_read_jobs_days: int = Field(30, ge=1, description="Days that ended syncs are kept.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level that is logged."
     )

@@ -228,3 +228,18 @@ def _new_database(postgres_url: str) -> str:
 
     in_a_thread(create())
     return name
+
+
+def test_a_purge_counts_before_it_deletes_and_takes_days_by_kind(shell: Shell) -> None:
+    counted = shell.json("purge", "--dry-run", "--older-than", "3", "--older-than", "writes=400")
+    assert counted["writes"] == {"days": 400, "would_delete": 0}
+    assert counted["attempts"]["days"] == 8
+    assert counted["read_jobs"]["days"] == 3
+    done = shell.json("purge")
+    assert done["writes"] == {"days": 90, "deleted": 0}
+    assert "kept for days" in shell("purge", "--dry-run")
+
+
+@pytest.mark.parametrize("wrong", ["writes", "writes=-1", "writes=7", "everything=100", ""])
+def test_a_purge_refuses_what_it_cannot_keep_to(shell: Shell, wrong: str) -> None:
+    shell("purge", "--older-than", wrong, code=2)

@@ -2,7 +2,8 @@
 
 Its loops: a heartbeat that keeps every lease alive; one that takes over what nobody holds; one that
 claims as many writes as there are free slots; one that reads catalogs; one that learns ids; one
-that moves scheduled writes into their lanes; one that expires. None waits for another, and a PMS
+that moves scheduled writes into their lanes; one that expires; one
+that purges. None waits for another, and a PMS
 that hangs costs its own integration only.
 """
 
@@ -34,6 +35,7 @@ from frontdesk.delivery.syncing import Syncer
 from frontdesk.delivery.wire import Wire
 from frontdesk.integrations.service import IntegrationService
 from frontdesk.outgoing.addresses import AllowedAddresses
+from frontdesk.retention.service import RetentionService
 from frontdesk.settings import Settings
 from frontdesk.vendors.registry import vendors
 
@@ -44,6 +46,7 @@ POLL_SECONDS = 1.0
 POLL_SECONDS_WITHOUT_LISTEN = 0.05
 CHORES_EVERY_SECONDS = 0.5
 DATABASE_PAUSE_SECONDS = 0.5
+RETENTION_EVERY_SECONDS = 60.0
 ENTER_PORTION = 500
 """Scheduled writes whose time has come that are moved into their lanes in one transaction."""
 
@@ -62,6 +65,8 @@ class WorkerServices(Protocol):
     def integrations(self) -> IntegrationService: ...
     @property
     def catalog(self) -> CatalogService: ...
+    @property
+    def retention(self) -> RetentionService: ...
 
 
 async def run_worker(services: WorkerServices, stop: asyncio.Event) -> None:
@@ -76,6 +81,7 @@ class Worker:
     def __init__(self, services: WorkerServices, stop: asyncio.Event) -> None:
         self._settings = services.settings
         self._database = services.database
+        self._retention = services.retention
         self._stop = stop
         self._repository = DeliveryRepository(services.database)
         self._budgets = Budgets(
@@ -132,6 +138,7 @@ class Worker:
             (CHORES_EVERY_SECONDS, self._expire),
             (CHORES_EVERY_SECONDS, self._enter_lanes),
             (LEASES_EVERY_SECONDS, self._cancel_stranded),
+            (RETENTION_EVERY_SECONDS, self._purge),
             (CHORES_EVERY_SECONDS, self._read_catalogs),
             (0.1, self._learn_ids),
             (LEASES_EVERY_SECONDS, self._look_for_uncertain),
@@ -181,6 +188,9 @@ class Worker:
     async def _cancel_stranded(self) -> None:
         while await self._repository.cancel_stranded() and not self._stop.is_set():
             pass
+
+    async def _purge(self) -> None:
+        await self._retention.purge_if_due(self._stop)
 
     async def _read_catalogs(self) -> None:
         await self._syncer.start_due(self._holdings, self._start_read)

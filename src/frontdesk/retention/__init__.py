@@ -1,0 +1,1 @@
+"""How long things are kept: purge by age, while everything serves."""
