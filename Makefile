@@ -10,9 +10,10 @@ LOCKED := uv.lock pyproject.toml
 TEST_WORKERS ?= 4
 TEST_OPTIONS ?=
 FUZZ_INPUTS ?= 1000000
+FAILOVER_OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test bench fuzz lint format types walls docs check clean
+.PHONY: help setup demo serve test failover fuzz bench lint format types walls docs check clean
 
 help: ## List what there is
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +36,9 @@ serve: $(STAMP) ## Run everything, simulators included, until Ctrl-C
 
 test: $(STAMP) ## Run every test
 	$(BIN)/pytest -n $(TEST_WORKERS) --dist worksteal $(TEST_OPTIONS)
+
+failover: $(STAMP) ## Kill a primary under load, promote its standby, and say what was measured
+	@$(BIN)/python -m tests.journeys.failover $(FAILOVER_OPTIONS)
 
 bench: $(BENCH_STAMP) ## Measure this service beside a hand-written one
 	@$(BIN)/python -m bench $(BENCH_OPTIONS)

@@ -76,6 +76,7 @@ async def open_services(settings: Settings, database_url: str, *, role: Role) ->
         maximum=maximum,
         pooler=settings.database_pooler == "transaction",
         application_name=f"frontdesk {role}",
+        command_timeout=settings.database_patience_seconds,
     )
     try:
         services = _composed(settings, database, vault)

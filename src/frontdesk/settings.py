@@ -31,6 +31,13 @@ class Settings(BaseSettings):
     database_connections: int = Field(
         10, ge=2, le=200, description="Most database connections a process opens."
     )
+    database_patience_seconds: float = Field(
+        15.0,
+        ge=1,
+        le=300,
+        description="Seconds after which a statement that the database has not answered is given up, and its "
+        "connections are made anew.",
+    )
     data_dir: Path | None = Field(
         None,
         description="Folder of the embedded server, keys and token. Default: /var/lib/frontdesk as root, "

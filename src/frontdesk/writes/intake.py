@@ -6,8 +6,10 @@ bounded: past the bound a request is refused at once, and nothing of it is kept.
 """
 
 import asyncio
+import contextlib
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -21,9 +23,11 @@ from frontdesk.writes import intake_repository
 log = structlog.get_logger(__name__)
 
 LEARN_SECONDS = 10.0
-"""How long the fate of a commit is asked for before the caller is told that it is unknown."""
+"""How long the fate of a commit is asked for, from when it became unknown, before the caller is told
+that it is. The last question may go a little beyond it."""
 
 _LEARN_PAUSE_SECONDS = 0.25
+_LEAST_PATIENCE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,24 +161,21 @@ class Intake:
 
     async def _store(self, batch: list[_Waiting]) -> None:
         rows = [_row(place, waiting.write) for place, waiting in enumerate(batch)]
+        taken = await self._first_asked(rows)
         give_up_at = time.monotonic() + LEARN_SECONDS
-        fate_unknown = False
-        while True:
-            try:
-                taken = await intake_repository.accept(self._database, rows)
-                break
-            except CommitUnknown:
-                fate_unknown = True
-            except DatabaseUnavailable:
-                if not fate_unknown:
-                    raise
+        while taken is None:
             # The same ids again: what was committed is found, what was not is inserted.
-            if time.monotonic() >= give_up_at:
+            await asyncio.sleep(_LEARN_PAUSE_SECONDS)
+            left = give_up_at - time.monotonic()
+            if left <= 0:
                 log.error("intake_fate_unknown", writes=len(batch))
                 for waiting in batch:
                     _fail(waiting, _unknown(waiting.write.id))
                 return
-            await asyncio.sleep(_LEARN_PAUSE_SECONDS)
+            with contextlib.suppress(DatabaseUnavailable):
+                taken = await intake_repository.accept(
+                    self._database, rows, True, max(left, _LEAST_PATIENCE_SECONDS)
+                )
         for waiting in batch:
             if waiting.result.done():
                 continue
@@ -182,6 +183,16 @@ class Intake:
             waiting.result.set_result(
                 Accepted() if other is None else _replay(other, waiting.write.fingerprint or "")
             )
+
+    async def _first_asked(
+        self, rows: Sequence[dict[str, Any]]
+    ) -> dict[UUID, intake_repository.Taken] | None:
+        """What was taken; None if nobody knows whether the commit happened."""
+        try:
+            return await intake_repository.accept(self._database, rows)
+        except CommitUnknown as error:
+            log.warning("intake_fate_asked_for", writes=len(rows), reason=str(error))
+            return None
 
 
 def _row(place: int, write: NewWrite) -> dict[str, Any]:

@@ -26,10 +26,30 @@ SELECT job_id, fingerprint, answer FROM idempotency_keys
 WHERE account_id = $1 AND key = $2 AND created_at >= clock_timestamp() - interval '24 hours'
 """
 
+# A row that is seen may stand on this server alone: a commit whose wait for the synchronous standby
+# was broken off is visible from then on, and a failover would take it back. What only reads does not
+# wait for the standby; what leaves a trace in the log does, and the log is replicated in order.
+_STAND = "SELECT pg_logical_emit_message(true, 'frontdesk', ''::text)"
 
-async def accept(database: Database, rows: Sequence[dict[str, Any]]) -> dict[UUID, Taken]:
-    """Commit these writes; what comes back was not accepted, because its key is taken."""
-    refused = await database.fetch(_ACCEPT, orjson.dumps(list(rows), default=str).decode())
+
+async def accept(
+    database: Database,
+    rows: Sequence[dict[str, Any]],
+    again: bool = False,
+    patience: float | None = None,
+) -> dict[UUID, Taken]:
+    """Commit these writes; what comes back was not accepted, because its key is taken.
+
+    `again`: they may be there already, by a commit whose fate is unknown; when this returns, they
+    are there on the synchronous standbys as well. `patience` in seconds, for each statement of it.
+    """
+    batch = orjson.dumps(list(rows), default=str).decode()
+    if again:
+        async with database.transaction(patience) as transaction:
+            await transaction.execute(_STAND, patience=patience)
+            refused = await transaction.fetch(_ACCEPT, batch, patience=patience)
+    else:
+        refused = await database.fetch(_ACCEPT, batch)
     return {
         row["refused_id"]: Taken(
             row["refused_id"], row["taken_by"], row["fingerprint"], orjson.loads(row["answer"])
@@ -43,4 +63,6 @@ async def look_up(database: Database, account_id: UUID, key: str) -> Taken | Non
     row = await database.fetch_row(_LOOK_UP, account_id, key)
     if row is None:
         return None
+    # The caller will be told that it is accepted.
+    await database.execute(_STAND)
     return Taken(None, row["job_id"], row["fingerprint"], orjson.loads(row["answer"]))
