@@ -9,9 +9,10 @@ LOCKED := uv.lock pyproject.toml
 # Most tests wait more than they work: two to a core keep both busy.
 TEST_WORKERS ?= 4
 TEST_OPTIONS ?=
+FAILOVER_OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test bench lint format types walls docs check clean
+.PHONY: help setup demo serve test failover torture bench lint format types walls docs check clean
 
 help: ## List what there is
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -35,8 +36,14 @@ serve: $(STAMP) ## Run everything, simulators included, until Ctrl-C
 test: $(STAMP) ## Run every test
 	$(BIN)/pytest -n $(TEST_WORKERS) --dist worksteal $(TEST_OPTIONS)
 
+failover: $(STAMP) ## Kill a primary under load, promote its standby, and say what was measured
+	@$(BIN)/python -m tests.journeys.failover $(FAILOVER_OPTIONS)
+
 bench: $(BENCH_STAMP) ## Measure this service beside a hand-written one
 	@$(BIN)/python -m bench $(BENCH_OPTIONS)
+
+torture: $(STAMP) ## Kill and stop every part under load at hostile PMSs, for half an hour, and check it all
+	@$(BIN)/python -m torture $(TORTURE_OPTIONS)
 
 lint: $(STAMP) ## Lint, and check the format
 	$(BIN)/ruff check .
@@ -48,7 +55,7 @@ format: $(STAMP) ## Put the code into its format
 
 types: $(BENCH_STAMP) ## Check the types, strictly
 	$(BIN)/mypy --strict src
-	MYPYPATH=src:. $(BIN)/mypy --strict --explicit-package-bases bench docs tests
+	MYPYPATH=src:. $(BIN)/mypy --strict --explicit-package-bases bench torture docs tests
 	MYPYPATH=src:examples $(BIN)/mypy --strict --explicit-package-bases examples
 
 walls: $(STAMP) ## Check who may import whom, and who may name whom

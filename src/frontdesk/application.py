@@ -20,11 +20,13 @@ from frontdesk.events.service import EventsService
 from frontdesk.http.app import check_paths, create_base_app
 from frontdesk.integrations import endpoints as integration_endpoints
 from frontdesk.integrations.service import IntegrationService
-from frontdesk.integrations.vault import Vault, load_key
 from frontdesk.retention.service import RetentionService
 from frontdesk.settings import Settings
+from frontdesk.vault import Vault, load_key
 from frontdesk.vendors import templates
 from frontdesk.vendors.registry import vendors
+from frontdesk.webhooks import endpoints as webhook_endpoints
+from frontdesk.webhooks.service import WebhookService
 from frontdesk.writes import endpoints as write_endpoints
 from frontdesk.writes.intake import Intake
 from frontdesk.writes.service import WritesService
@@ -51,6 +53,7 @@ class Services:
     writes: WritesService
     intake: Intake
     retention: RetentionService
+    webhooks: WebhookService
 
     def begin_drain(self) -> None:
         """Answer at once whoever waits for the end of a write; requests are served as before.
@@ -80,6 +83,7 @@ async def open_services(settings: Settings, database_url: str, *, role: Role) ->
         maximum=maximum,
         pooler=settings.database_pooler == "transaction",
         application_name=f"frontdesk {role}",
+        command_timeout=settings.database_patience_seconds,
     )
     try:
         services = _composed(settings, database, vault)
@@ -108,7 +112,13 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     # First: the hot path is found at once, and the catalog would take `residents` for an event's id.
     app.router.routes[:0] = event_endpoints.routes()
-    for features in (event_endpoints, write_endpoints, catalog_endpoints, integration_endpoints):
+    for features in (
+        event_endpoints,
+        write_endpoints,
+        catalog_endpoints,
+        integration_endpoints,
+        webhook_endpoints,
+    ):
         app.include_router(features.router)
     check_paths(app)
     return app
@@ -129,7 +139,8 @@ def _composed(settings: Settings, database: Database, vault: Vault) -> Services:
         catalog=catalog,
     )
     delivery.serve(integrations)
-    events = EventsService(database, integrations, catalog, writes, intake)
+    webhooks = WebhookService(database, vault, settings)
+    events = EventsService(database, integrations, catalog, writes, intake, webhooks)
     return Services(
         settings=settings,
         database=database,
@@ -143,4 +154,5 @@ def _composed(settings: Settings, database: Database, vault: Vault) -> Services:
         writes=writes,
         intake=intake,
         retention=RetentionService(database, settings),
+        webhooks=webhooks,
     )

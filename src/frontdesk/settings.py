@@ -7,8 +7,10 @@ once, when a process starts; nothing else in the project reads the environment.
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from frontdesk.outgoing.addresses import networks_of
 
 
 class Settings(BaseSettings):
@@ -28,6 +30,13 @@ class Settings(BaseSettings):
     )
     database_connections: int = Field(
         10, ge=2, le=200, description="Most database connections a process opens."
+    )
+    database_patience_seconds: float = Field(
+        15.0,
+        ge=1,
+        le=300,
+        description="Seconds after which a statement that the database has not answered is given up, and its "
+        "connections are made anew.",
     )
     data_dir: Path | None = Field(
         None,
@@ -51,6 +60,11 @@ class Settings(BaseSettings):
         "",
         description="Address ranges (CIDR, comma-separated) that an integration's base_url may reach although they "
         "are private, such as 127.0.0.0/8 for a sandbox. Elsewhere only the vendor's own hosts.",
+    )
+    trusted_proxies: str = Field(
+        "",
+        description="Address ranges (CIDR, comma-separated) of the proxies in front of the API. Only what comes from "
+        "them may say with X-Forwarded-For and X-Forwarded-Proto who the caller is.",
     )
     budget_factor: float = Field(
         1.0, gt=0, description="Multiplies every vendor's budget. Only for sandboxes and benches."
@@ -81,6 +95,18 @@ class Settings(BaseSettings):
     worker_slots: int = Field(
         256, ge=1, le=2000, description="PMS calls that one worker process has under way at once."
     )
+    webhook_slots: int = Field(
+        64, ge=1, le=1000, description="Webhook deliveries that one worker process has under way."
+    )
+    webhook_timeout_seconds: float = Field(
+        15.0, ge=1, le=60, description="Seconds that a webhook's receiver has to answer."
+    )
+    webhook_signature_header: str = Field(
+        "frontdesk-signature",
+        pattern=r"^[A-Za-z][A-Za-z0-9-]{0,80}$",
+        description="Name of the header with the hex HMAC-SHA256 of a webhook's body: the name that your receivers "
+        "know already. The Standard Webhooks headers are sent beside it.",
+    )
     drain_seconds: float = Field(
         25.0,
         ge=0,
@@ -110,3 +136,11 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="`auto`: for people on a terminal, JSON elsewhere."
     )
+
+    @field_validator("allowed_addresses", "trusted_proxies")
+    @classmethod
+    def _are_ranges(cls, text: str) -> str:
+        # Here, so that the process that cannot read them does not start.
+        for _ in networks_of(text):
+            pass
+        return text

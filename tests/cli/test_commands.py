@@ -104,6 +104,25 @@ def test_doctor_is_well_on_a_current_database(shell: Shell) -> None:
     assert {"database", "migrations", "clock", "keys"} <= {f["subject"] for f in found["findings"]}
 
 
+def test_doctor_complains_of_commits_that_a_crash_may_take_back(
+    shell: Shell, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = _new_database(postgres_url)
+    monkeypatch.setenv("DATABASE_URL", url_of(postgres_url, name))
+    shell("migrate")
+    assert {f["subject"]: f["ok"] for f in shell.json("doctor")["findings"]}["durability"]
+
+    async def weaken() -> None:
+        connection = await asyncpg.connect(postgres_url)
+        await connection.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
+        await connection.close()
+
+    in_a_thread(weaken())
+    findings = {f["subject"]: f for f in shell.json("doctor", code=1)["findings"]}
+    assert not findings["durability"]["ok"]
+    assert findings["durability"]["advice"]
+
+
 def test_doctor_and_every_start_refuse_another_key(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ from frontdesk.events.fields import ENVELOPE_FIELDS, FIELDS, UPDATE_FIELDS, Kind
 from frontdesk.events.rules import OperationName, Terms, check
 from frontdesk.events.schemas import read_changed_event, read_new_event
 from frontdesk.ids import new_id
-from frontdesk.integrations.addresses import matches
+from frontdesk.outgoing.urls import matches
 from frontdesk.vendors.declaration import Declaration, Model, Operation
 from frontdesk.vendors.registry import vendors
 from tests.conformance.conftest import VENDORS

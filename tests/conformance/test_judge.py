@@ -7,8 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frontdesk.vendors.contract import Answer, Connector, Outcome, OutcomeKind, Plan
+from frontdesk.catalog.models import SYNCED
+from frontdesk.vendors.contract import (
+    Answer,
+    Connector,
+    Outcome,
+    OutcomeKind,
+    Plan,
+    ReadRefused,
+    Request,
+)
 from tests.conformance.pms import Pms
+from tests.vendors.replay import ReplaySession
 
 EXAMPLES = settings(max_examples=150, deadline=None, database=None, derandomize=True)
 STATUSES = st.sampled_from(
@@ -23,6 +33,12 @@ BODIES = (
     st.binary(max_size=200)
     | DOCUMENTS.map(lambda document: json.dumps(document).encode())
     | st.sampled_from((b"", b"null", b"{}", b"[]", b"<html>Bad Gateway</html>", b"[" * 5_000))
+)
+DEEP = 10_000
+BOTTOMLESS = (
+    b"[" * DEEP + b"]" * DEEP,
+    b'{"a":' * DEEP + b"1" + b"}" * DEEP,
+    b"<a>" * DEEP + b"</a>" * DEEP,
 )
 HEADERS = st.dictionaries(
     st.sampled_from(("retry-after", "content-type", "x-ratelimit-limit", "date")),
@@ -80,6 +96,28 @@ async def test_a_success_that_was_cut_short_is_no_success(pms: Pms) -> None:
     for end in range(len(body)):
         cut = Answer(answer.status, answer.headers, body[:end])
         assert judged(pms.connector, plan, cut).kind is OutcomeKind.UNKNOWN, end
+
+
+@pytest.mark.parametrize("body", BOTTOMLESS, ids=["list", "object", "element"])
+async def test_an_answer_without_a_bottom_is_unknown_and_no_list(pms: Pms, body: bytes) -> None:
+    plan, _ = pms.plan_with({"notes": "Judged"})
+    answer, _ = await pms.send(plan)
+    bottomless = Answer(answer.status, answer.headers, body)
+    assert judged(pms.connector, plan, bottomless).kind is OutcomeKind.UNKNOWN
+
+    def told(request: Request) -> Answer:
+        return bottomless
+
+    session = ReplaySession(pms.session.access, told, pms.session.x_property_ids)
+    for model in (model for model in SYNCED if model in pms.declaration.reads):
+        try:
+            page = await pms.connector.read(session, model, None, None)
+        except ReadRefused as refused:
+            assert refused.outcome.kind is OutcomeKind.UNKNOWN  # noqa: PT017 (one of two good ends)
+        else:
+            # It asked for nothing: this model is known without a call.
+            assert session.calls == [], (model, page)
+        session.calls.clear()
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 599])

@@ -8,11 +8,13 @@ A vendor without one answers every list whole, and must show the same records al
 import importlib
 import pkgutil
 from collections.abc import Iterator
+from dataclasses import replace
 from types import ModuleType
 
 import pytest
 
 from frontdesk.catalog.models import SYNCED
+from frontdesk.vendors.contract import Answer, OutcomeKind, ReadRefused, Request
 from frontdesk.vendors.declaration import Model
 from tests.conformance.pms import Draft, Pms
 from tests.vendors.live import synced
@@ -64,3 +66,29 @@ async def test_a_residents_events_are_all_found_with_none_one_a_page_and_many(
             page_by(pms, size, monkeypatch)
             found = await pms.connector.read_events(pms.session, resident, plan.trace.where)
             assert len({event.x_id for event in found}) == len(found) == len(before) + count
+
+
+@pytest.mark.parametrize("lie", ["-1", "0", "1", "9" * 40, "nonsense"])
+async def test_a_total_that_cannot_be_true_neither_ends_a_list_nor_breaks_its_reader(
+    pms: Pms, monkeypatch: pytest.MonkeyPatch, lie: str
+) -> None:
+    page_by(pms, 7, monkeypatch)
+    send = pms.session.send
+
+    async def lying(request: Request) -> Answer:
+        answer = await send(request)
+        headers = {
+            name: lie if "total" in name and text.isdigit() else text
+            for name, text in answer.headers.items()
+        }
+        return replace(answer, headers=headers)
+
+    monkeypatch.setattr(pms.session, "send", lying)
+    try:
+        again = await synced(pms.connector, pms.session)
+    except ReadRefused as refused:
+        assert refused.outcome.kind is OutcomeKind.UNKNOWN  # noqa: PT017 (refusing is as good)
+        return
+    assert {model: found.keys() for model, found in again.items()} == {
+        model: found.keys() for model, found in pms.catalog.items()
+    }

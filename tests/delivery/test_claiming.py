@@ -12,6 +12,7 @@ from frontdesk.delivery.finishing import completion
 from frontdesk.delivery.outcomes import Transition
 from frontdesk.delivery.repository import Claimed, DeliveryRepository
 from frontdesk.ids import new_id
+from frontdesk.vendors.contract import OutcomeKind
 from frontdesk.writes.intake import Intake, NewWrite
 from tests.delivery.stock import Stock, new_write, stock
 
@@ -163,7 +164,8 @@ async def test_a_completion_that_comes_after_the_lease_is_evidence_and_moves_not
     assert await state(database, sent.id) == "reconciling"
     evidence = await repository.evidence(sent.id)
     assert evidence is not None
-    assert (evidence["outcome"], evidence["x_id"]) == ("delivered", "77")
+    assert evidence.own
+    assert (evidence.outcome.kind, evidence.outcome.x_id) == (OutcomeKind.DELIVERED, "77")
     (found,) = await claim(repository, heir, the)
     assert found.state == "reconciling"
 

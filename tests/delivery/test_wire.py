@@ -8,9 +8,12 @@ import pytest
 
 from frontdesk.delivery import clock, wire
 from frontdesk.delivery.wire import NotSent, Wire
+from frontdesk.outgoing.addresses import NOTHING, AllowedAddresses
 from frontdesk.vendors.contract import NoAnswer, Request
+from tests.outgoing.names import Names
 
 Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+LOOPBACK = AllowedAddresses.parse("127.0.0.0/8")
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
 
 
@@ -23,7 +26,7 @@ async def listening(peer: Peer) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def http() -> AsyncIterator[Wire]:
-    client = Wire(connections=4)
+    client = Wire(connections=4, allowed=LOOPBACK)
     yield client
     await client.close()
 
@@ -146,3 +149,64 @@ async def test_an_endless_answer_is_cut_off(http: Wire, monkeypatch: pytest.Monk
         with pytest.raises(NoAnswer) as caught:
             await http.send(request(url), timeout_s=5)
     assert caught.value.sent
+
+
+@asynccontextmanager
+async def wire_to(name: str, address: str, allowed: AllowedAddresses) -> AsyncIterator[Wire]:
+    """A wire whose vendor's own host is `pms.test`, and whose name server knows one name."""
+    client = Wire(
+        connections=4,
+        allowed=allowed,
+        hosts=("pms.test",),
+        resolver=Names({name: [[address]]}),
+    )
+    yield client
+    await client.close()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"])
+async def test_an_address_that_is_not_allowed_is_not_connected_to_and_nothing_is_sent(
+    host: str,
+) -> None:
+    knocks = 0
+
+    async def counts(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal knocks
+        knocks += 1
+        writer.close()
+
+    client = Wire(connections=4, allowed=NOTHING)
+    async with listening(counts) as url:
+        with pytest.raises(NoAnswer) as caught:
+            await client.send(request(url.replace("127.0.0.1", host)), timeout_s=5)
+    await client.close()
+    assert not caught.value.sent
+    assert "not allowed" in str(caught.value)
+    assert knocks == 0
+
+
+@pytest.mark.parametrize("url", ["http://pms.test:8080/x", "https://pms.test:8443/x"])
+async def test_the_vendors_own_name_leads_outside_by_https_and_its_usual_port_only(
+    url: str,
+) -> None:
+    async with wire_to("pms.test", "8.8.8.8", NOTHING) as client:
+        with pytest.raises(NoAnswer) as caught:
+            await client.send(request(url), timeout_s=5)
+    assert not caught.value.sent
+    assert "not allowed" in str(caught.value)
+
+
+async def test_the_vendors_own_name_does_not_lead_inside() -> None:
+    async with wire_to("pms.test", "127.0.0.1", NOTHING) as client:
+        with pytest.raises(NoAnswer) as caught:
+            await client.send(request("https://pms.test/x"), timeout_s=5)
+    assert "not allowed" in str(caught.value)
+
+
+async def test_a_sandboxs_name_that_turns_to_a_public_address_gets_no_credentials() -> None:
+    """The name led into an allowed range when it was set; now it leads to somebody's server."""
+    async with wire_to("sandbox.test", "8.8.8.8", LOOPBACK) as client:
+        with pytest.raises(NoAnswer) as caught:
+            await client.send(request("https://sandbox.test/x"), timeout_s=5)
+    assert not caught.value.sent
+    assert "not allowed" in str(caught.value)

@@ -91,7 +91,7 @@ def test_the_schema_has_exactly_the_declared_fields(vendor: Vendor) -> None:
         if operation is None:
             assert not capabilities_of(declaration)["operations"][name]["supported"]
             continue
-        own = {"external_reference"}
+        own = {"external_reference", "callback_url"}
         if name == "create":
             own |= {"integration_id", "kind", "send_at", "expires_at"}
         schema = event_schema(declaration, name)

@@ -247,7 +247,10 @@ def test_no_body_breaks_the_rules_engine_or_the_connector(
     except ApiError as error:
         raise AssertionError("an object is always read") from error
     result = check(terms, read, resolved)
-    assert not set(result.accepted) - set(FIELDS) - {"external_reference"} or result.problems
+    assert (
+        not set(result.accepted) - set(FIELDS) - {"external_reference", "callback_url"}
+        or result.problems
+    )
     if not plannable(result, resolved):
         assert result.problems
         return

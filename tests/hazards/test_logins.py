@@ -11,12 +11,15 @@ from frontdesk.delivery.repository import DeliveryRepository
 from frontdesk.delivery.stopping import Stopping
 from frontdesk.delivery.wire import Wire
 from frontdesk.ids import new_id
+from frontdesk.outgoing.addresses import AllowedAddresses
 from frontdesk.vendors.contract import Answer
 from frontdesk.vendors.registry import connector_of, vendors
 from tests.hazards.conftest import VENDORS, World, running_world
 
 WITH_LOGIN = next(code for code in VENDORS if vendors()[code].login is not None)
 WORKERS = 4
+
+LOOPBACK = AllowedAddresses.parse("127.0.0.0/8")
 
 
 async def holding_of(world: World) -> Holding:
@@ -43,7 +46,7 @@ async def test_many_workers_log_in_once_and_replace_a_refused_token_once(
 ) -> None:
     async with running_world(WITH_LOGIN, database_url, tmp_path) as world:
         holding = await holding_of(world)
-        wire = Wire(connections=8)
+        wire = Wire(connections=8, allowed=LOOPBACK)
         workers = [logins_of(world, wire) for _ in range(WORKERS)]
 
         async def numbers() -> set[int]:
@@ -67,4 +70,41 @@ async def test_many_workers_log_in_once_and_replace_a_refused_token_once(
         # The successor is refused as well: it is the credentials, and no third login is made.
         newest = await workers[0].token(holding)
         assert not await workers[0].is_outdated(holding, newest, refused)
+        await wire.close()
+
+
+async def test_a_worker_logs_in_after_one_that_died_with_a_refused_token(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with running_world(WITH_LOGIN, database_url, tmp_path) as world:
+        holding = await holding_of(world)
+        wire = Wire(connections=2, allowed=LOOPBACK)
+        first = logins_of(world, wire)
+        refused = await first.token(holding)
+        assert refused is not None
+        assert await first.is_outdated(holding, refused, Answer(401, {}, b""))
+
+        async with asyncio.timeout(10):
+            token = await logins_of(world, wire).token(holding)
+
+        assert token is not None
+        assert token.number == refused.number + 1
+        await wire.close()
+
+
+async def test_a_worker_logs_in_where_the_stored_token_does_not_open(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with running_world(WITH_LOGIN, database_url, tmp_path) as world:
+        holding = await holding_of(world)
+        wire = Wire(connections=2, allowed=LOOPBACK)
+        old = await logins_of(world, wire).token(holding)
+        assert old is not None
+        await world.services.database.execute("UPDATE pms_sessions SET token = 'of another key'")
+
+        async with asyncio.timeout(10):
+            token = await logins_of(world, wire).token(holding)
+
+        assert token is not None
+        assert token.number == old.number + 1
         await wire.close()

@@ -4,12 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frontdesk.integrations.addresses import (
-    AllowedAddresses,
-    BaseUrlError,
-    check_base_url,
-    matches,
-)
+from frontdesk.integrations.addresses import BaseUrlError, check_base_url
+from frontdesk.outgoing.addresses import AllowedAddresses
+from frontdesk.outgoing.urls import matches
 from frontdesk.vendors.declaration import Declaration
 
 DECLARATION = Declaration(

@@ -4,16 +4,11 @@ With FRONTDESK_TEST_POOLER_URL the processes reach the database through that poo
 mode, while the test itself makes the database directly.
 """
 
-import json
 import os
-import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import count, cycle
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,7 +17,8 @@ from rich.progress import Progress
 
 from frontdesk.cli.sandboxed import set_up
 from tests.conftest import ENCRYPTION_KEY, in_a_thread, url_of
-from tests.journeys.served import NOTE_VENDOR, START_SECONDS, Command, Served, until
+from tests.journeys.fleet import answering_at, new_token
+from tests.journeys.served import NOTE_VENDOR, Command, Served, until
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -70,8 +66,8 @@ def running(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
         sandbox = start("sandbox", "--port", "0", "--latency", "0.02")
         apis = [start("api", "--port", "0") for _ in range(2)]
         workers = [start("worker") for _ in range(2)]
-        sandbox_url, *urls = (_address(command) for command in (sandbox, *apis))
-        token = _token(variables, folder)
+        sandbox_url, *urls = (answering_at(command) for command in (sandbox, *apis))
+        token = new_token(variables, folder)
         found = in_a_thread(set_up(urls[0], sandbox_url, token, Progress(disable=True)))
         served = [
             Served(
@@ -95,33 +91,6 @@ def fleet(running: Fleet) -> Fleet:
         for worker in running.workers
     ]
     return running
-
-
-def _address(command: Command) -> str:
-    def look() -> str | None:
-        assert command.process.poll() is None, command.said()
-        match = re.search(r"answers? at (http://\S+)", command.said())
-        return match[1] if match else None
-
-    return until(look, seconds=START_SECONDS)
-
-
-def _token(variables: dict[str, str], folder: Path) -> str:
-    def run(*arguments: str) -> dict[str, str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "frontdesk", *arguments, "--json"],
-            env={**os.environ, **variables},
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        )
-        answer: dict[str, str] = json.loads(done.stdout)
-        return answer
-
-    account = run("account", "create", "--limit", "0")
-    return run("token", "create", "--account", account["id"])["token"]
 
 
 def _send_in_turns(fleet: Fleet, word: str, per_resident: int) -> dict[str, list[tuple[str, str]]]:

@@ -195,3 +195,27 @@ def test_a_command_attaches_to_the_running_server_and_a_revocation_holds_at_once
     assert listed.count('"id"') == 2
     assert "api" in str(processes_of(served.data_dir))
     assert call("GET", f"{served.url}/readyz")[0] == 200
+
+
+def seed_of(served: Served) -> object:
+    """The seed of the sandbox's hostility; "unreachable" while it is not there."""
+    try:
+        status, told = call("GET", f"{served.sandbox_url}/_sandbox/hostility")
+    except OSError:
+        return "unreachable"
+    assert status == 200
+    return told["seed"]
+
+
+def test_a_hostile_serve_is_set_up_in_peace_and_hostile_when_it_is_ready() -> None:
+    with fresh_data_dir() as data_dir:
+        with serving(data_dir, "--hostile", "5") as hostile:
+            assert seed_of(hostile) == 5
+            killed = part_of(data_dir, "sandbox")
+            os.kill(killed, signal.SIGKILL)
+            until(lambda: part_of(data_dir, "sandbox") != killed, seconds=30)
+            until(lambda: seed_of(hostile) != "unreachable", seconds=30)
+            assert seed_of(hostile) == 5
+            assert hostile.command.stop() == 0, hostile.command.said()
+        with serving(data_dir) as friendly:
+            assert seed_of(friendly) is None

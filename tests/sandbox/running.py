@@ -101,7 +101,7 @@ class SandboxClient:
 
 @asynccontextmanager
 async def running_sandbox(
-    data_dir: Path, only: str | None = None, **options: float
+    data_dir: Path, only: str | None = None, **options: float | None
 ) -> AsyncIterator[SandboxClient]:
     """A sandbox in this event loop; `options` are those of `SandboxOptions`."""
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()

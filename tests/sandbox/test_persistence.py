@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 from pathlib import Path
 
 import aiohttp
@@ -143,3 +145,15 @@ async def test_no_record_id_comes_again_after_a_reset_or_in_a_new_sandbox(tmp_pa
                 given.append(answer.json["Id"])
                 await client.call("POST", "/_sandbox/reset")
     assert given == sorted(set(given))
+
+
+async def test_a_world_of_the_version_before_is_opened_and_kept(tmp_path: Path) -> None:
+    async with running_sandbox(tmp_path, "BUILDIUM") as client:
+        headers = await keys(client)
+        await client.call("POST", NOTES, headers=headers, json_body={"Note": "old"})
+    # Version 1 was this one without settings.
+    with contextlib.closing(sqlite3.connect(tmp_path / "sandbox.sqlite3")) as old:
+        old.execute("DROP TABLE setting")
+        old.execute("PRAGMA user_version = 1")
+    async with running_sandbox(tmp_path, "BUILDIUM") as client:
+        assert await client.effects_with("old")

@@ -156,3 +156,27 @@ def test_the_wall_against_sql_sees_sql() -> None:
     assert SQL.match("WITH due AS (SELECT 1)")
     assert not SQL.match("Select a vendor")
     assert not SQL.match("With a token")
+
+
+def test_every_client_of_the_product_goes_out_through_the_guard() -> None:
+    """A session without the guarded connector would call whatever a customer names. The command
+    line's own client calls this product only."""
+    loose = []
+    for path, tree in modules():
+        if path.parts[0] in ("cli", "sandbox", "outgoing"):
+            continue
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Call):
+                continue
+            called = ast.unparse(node.func).rpartition(".")[2]
+            if called == "TCPConnector" or (
+                called == "ClientSession"
+                and not any(
+                    word.arg == "connector"
+                    and isinstance(word.value, ast.Call)
+                    and ast.unparse(word.value.func) == "guarded_connector"
+                    for word in node.keywords
+                )
+            ):
+                loose.append(f"{path}:{node.lineno}")
+    assert not loose

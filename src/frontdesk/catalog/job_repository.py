@@ -72,8 +72,10 @@ WHERE integration_id = ANY ($1) AND finished_at IS NULL AND job_type <> 'sync'
     AND NOT id = ANY ($2) AND (state = 'running' OR not_before <= clock_timestamp())
 """
 
+# What the transaction stores, this job has brought: webhooks tell so (`tell_of_new_records`).
 _STILL_MINE = """
-SELECT id FROM read_jobs WHERE id = $1 AND claims = $2 AND state = 'running' FOR UPDATE
+SELECT set_config('frontdesk.read_job', id::text, true) FROM read_jobs
+WHERE id = $1 AND claims = $2 AND state = 'running' FOR UPDATE
 """
 
 _ADVANCE = """

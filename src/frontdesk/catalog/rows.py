@@ -1,7 +1,11 @@
 """From the catalog's rows to what callers and other features get. Pure."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
+
+import orjson
 
 from frontdesk.catalog.known import (
     KnownEvent,
@@ -11,14 +15,14 @@ from frontdesk.catalog.known import (
     Resolved,
     load_leases,
 )
-from frontdesk.catalog.models import Kind, ModelSpec, rfc3339
+from frontdesk.catalog.models import SPECS, Kind, ModelSpec, rfc3339
 from frontdesk.catalog.values import from_json
 from frontdesk.database.pool import Record
 from frontdesk.vendors.contract import Reference, Resident
 from frontdesk.vendors.declaration import EventClass, Model
 
 
-def shown(spec: ModelSpec, row: Record) -> dict[str, Any]:
+def shown(spec: ModelSpec, row: Record | Mapping[str, Any]) -> dict[str, Any]:
     """A record as the contract shows it: head, the model's fields (null for absent), tail."""
     data = from_json(row["data"])
     record: dict[str, Any] = {
@@ -43,6 +47,15 @@ def shown(spec: ModelSpec, row: Record) -> dict[str, Any]:
     record["integration_vendor"] = row["vendor"]
     record["property_id"] = None if row["property_id"] is None else str(row["property_id"])
     return record
+
+
+def shown_stored(model: Model, row: Mapping[str, Any]) -> dict[str, Any]:
+    """A record as the contract shows it, from its row as PostgreSQL's `to_jsonb` writes it."""
+    times = {
+        name: datetime.fromisoformat(row[name])
+        for name in ("created_at", "updated_at", "last_seen")
+    }
+    return shown(SPECS[model], {**row, **times, "data": orjson.dumps(row["data"]).decode()})
 
 
 def resident_of(row: Record) -> KnownResident:

@@ -18,7 +18,7 @@ from frontdesk.catalog.known import FoundEventsHook, KnownEvent, KnownResident, 
 from frontdesk.catalog.listing import Listing
 from frontdesk.catalog.models import ModelSpec
 from frontdesk.catalog.records import event_rows
-from frontdesk.catalog.rows import event_of, resident_of, resolved_of, shown
+from frontdesk.catalog.rows import event_of, resident_of, resolved_of, shown, shown_stored
 from frontdesk.catalog.steps import access_of, checked_models
 from frontdesk.catalog.sync import SyncRunner, Unauthorised, begin_sync, models_of, step_of
 from frontdesk.database.pool import Database, Record
@@ -29,7 +29,7 @@ from frontdesk.vendors.contract import FoundEvent
 from frontdesk.vendors.declaration import Declaration, Model
 from frontdesk.vendors.registry import vendors
 
-__all__ = ["CatalogService", "SyncRunner", "Unauthorised"]
+__all__ = ["CatalogService", "SyncRunner", "Unauthorised", "shown_stored"]
 
 FRESH_SECONDS = 60.0
 """Events of a resident that were read less than this ago are listed without asking the PMS."""

@@ -2,17 +2,22 @@
 
 import socket
 from collections.abc import Callable
+from ipaddress import IPv4Network
 from types import FrameType
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from frontdesk.outgoing.addresses import networks_of
 
 BACKLOG = 2048
 """Connections that may wait to be accepted."""
 
 
-def configuration(app: FastAPI, drain_seconds: float) -> uvicorn.Config:
-    """uvicorn's configuration; logs go the way that was configured already."""
+def configuration(app: ASGIApp, drain_seconds: float, trusted_proxies: str = "") -> uvicorn.Config:
+    """uvicorn's configuration; logs go the way that was configured already. `trusted_proxies` is
+    the setting: without it nobody can say that he speaks for another."""
+    trusted = _spellings(trusted_proxies)
     return uvicorn.Config(
         app,
         http="httptools",
@@ -21,7 +26,21 @@ def configuration(app: FastAPI, drain_seconds: float) -> uvicorn.Config:
         server_header=False,
         timeout_graceful_shutdown=max(1, round(drain_seconds)),
         backlog=BACKLOG,
+        # Both always: uvicorn would otherwise trust this machine, or a variable of its own.
+        proxy_headers=bool(trusted),
+        forwarded_allow_ips=trusted,
     )
+
+
+def _spellings(ranges: str) -> list[str]:
+    """The ranges as a peer's address may be written: on a socket that takes both kinds of IP, an
+    IPv4 peer has an IPv6 address."""
+    spelled: list[str] = []
+    for network in networks_of(ranges):
+        spelled.append(str(network))
+        if isinstance(network, IPv4Network):
+            spelled.append(f"::ffff:{network.network_address}/{96 + network.prefixlen}")
+    return spelled
 
 
 class ApiServer(uvicorn.Server):

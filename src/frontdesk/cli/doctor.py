@@ -24,12 +24,17 @@ from frontdesk.cli.environment import (
 from frontdesk.cli.failure import FAILED, CommandFailed
 from frontdesk.cli.output import JsonOption, answers, print_json, print_table
 from frontdesk.cli.private_files import TOKEN_FILE
-from frontdesk.database.diagnosis import key_fingerprints, server_clock, server_version
+from frontdesk.database.diagnosis import (
+    durability,
+    key_fingerprints,
+    server_clock,
+    server_version,
+)
 from frontdesk.database.embedded import EmbeddedServerError
 from frontdesk.database.migrate import MigrationError, current_version, pending
 from frontdesk.database.pool import Database, DatabaseUnavailable
-from frontdesk.integrations.vault import KEY_FILE, EncryptionKeyError, Vault, load_key
 from frontdesk.settings import Settings
+from frontdesk.vault import KEY_FILE, EncryptionKeyError, Vault, load_key
 from frontdesk.vendors import templates
 from frontdesk.vendors.registry import vendors
 
@@ -85,6 +90,7 @@ async def _of_database(settings: Settings) -> AsyncIterator[Finding]:
     try:
         async with database_url(settings) as url, open_database(settings, url) as database:
             yield await _version(database, where)
+            yield await _durability(database)
             yield await _migrations(database)
             yield await _clock(database)
             yield await _keys(settings, database)
@@ -109,6 +115,26 @@ async def _version(database: Database, where: str) -> Finding:
         )
     found = f"{where}: PostgreSQL {version // 10_000}.{version % 10_000}"
     return Finding("database", ok=True, found=found)
+
+
+async def _durability(database: Database) -> Finding:
+    level, standbys = await durability(database)
+    if level == "off":
+        return Finding(
+            "durability",
+            ok=False,
+            found="synchronous_commit is off: a crash of the server takes back what was accepted",
+            advice="Set it to on, for this database and role too (ALTER ROLE … RESET …).",
+        )
+    if standbys and level in ("local", "remote_write"):
+        return Finding(
+            "durability",
+            ok=False,
+            found=f"synchronous_commit is {level}: a failover may take back what was accepted",
+            advice="Set it to on, so that a commit waits until a standby has it on disk.",
+        )
+    found = f"on disk here, and at standbys: {standbys}" if standbys else "on disk of this server"
+    return Finding("durability", ok=True, found=f"a commit is {found}")
 
 
 async def _migrations(database: Database) -> Finding:

@@ -130,6 +130,7 @@ async def open_database(settings: Settings, url: str) -> AsyncIterator[Database]
             maximum=2,
             pooler=settings.database_pooler == "transaction",
             application_name="frontdesk command",
+            command_timeout=settings.database_patience_seconds,
         )
     try:
         yield database

@@ -94,6 +94,23 @@ def sandbox(
     seed: Annotated[
         int | None, typer.Option(help="Which invented people live in a new world.")
     ] = None,
+    customers: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=16,
+            help="Customers of each vendor, each with credentials and a world of his own "
+            "(GET /_sandbox/customers lists them).",
+        ),
+    ] = 1,
+    hostile: Annotated[
+        int | None,
+        typer.Option(
+            metavar="SEED",
+            help="Misbehave in every way that a PMS can, by a schedule that this number chooses "
+            "(POST /_sandbox/hostility changes it while running).",
+        ),
+    ] = None,
     parent: ParentOption = None,
     ready_fd: ReadyOption = None,
 ) -> None:
@@ -114,6 +131,8 @@ def sandbox(
         throttle_factor=throttle_factor,
         seed=DEFAULT_SEED if seed is None else seed,
         latency_seconds=latency,
+        customers=customers,
+        hostile=hostile,
     )
     try:
         run(
@@ -215,7 +234,9 @@ async def _api(
 
     with quiet_signals():
         async with services_of(settings, "api", migrated=migrated) as services:
-            config = configuration(create_app(services), settings.drain_seconds)
+            config = configuration(
+                create_app(services), settings.drain_seconds, settings.trusted_proxies
+            )
             server = ApiServer(config, ready, drain)
             settle_garbage_collection()
             await server.serve(sockets=[listener])
@@ -233,7 +254,10 @@ async def _worker(settings: Settings, ready: Callable[[], None], *, migrated: bo
     async with services_of(settings, "worker", migrated=migrated) as services:
         settle_garbage_collection()
         ready()
-        await run_worker(services, stop)
+        # Side by side: what is told to callers must not wait for a PMS, nor the other way round.
+        async with asyncio.TaskGroup() as group:
+            group.create_task(run_worker(services, stop))
+            group.create_task(services.webhooks.dispatch(stop))
 
 
 def _ask_to_stop(stop: asyncio.Event) -> None:

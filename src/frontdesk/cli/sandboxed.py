@@ -70,6 +70,13 @@ async def set_up(url: str, sandbox_url: str, token: str, progress: Progress) -> 
     return Surroundings(token, integrations)
 
 
+async def make_hostile(sandbox_url: str, seed: int | None) -> None:
+    """Let every simulator misbehave by the schedule of this seed; None: let none. Raises
+    CommandFailed where the sandbox refuses."""
+    async with aiohttp.ClientSession() as session:
+        await ask(session, "POST", f"{sandbox_url}/_sandbox/hostility", {"seed": seed})
+
+
 async def _integrations(session: aiohttp.ClientSession, url: str) -> dict[str, dict[str, Any]]:
     """The integrations that an earlier start made, by vendor."""
     listed = await ask(session, "GET", f"{url}/v1/admin/integrations/?limit=250&is_archived=false")

@@ -69,6 +69,7 @@ class Serving:
     ready_file: Path | None
     api_processes: int
     workers: int
+    hostile: int | None
 
 
 def serve(
@@ -89,12 +90,24 @@ def serve(
     ] = None,
     api_processes: Annotated[int, typer.Option(min=1, max=64, help="API processes.")] = 1,
     workers: Annotated[int, typer.Option(min=0, max=64, help="Worker processes.")] = 1,
+    hostile: Annotated[
+        int | None,
+        typer.Option(
+            metavar="SEED",
+            help="With --sandbox: once all is set up, let the simulators misbehave by this schedule.",
+        ),
+    ] = None,
     parent: ParentOption = None,
 ) -> None:
     """Run API, worker and database in one command; with --sandbox, something to try them on."""
     end_with(parent)
     if sandbox and sandbox_url:
         raise CommandFailed("Give --sandbox or --sandbox-url, not both.", code=SURROUNDINGS)
+    if hostile is not None and not sandbox:
+        raise CommandFailed(
+            "--hostile goes with --sandbox; a sandbox that runs already has its own.",
+            code=SURROUNDINGS,
+        )
     settings = read_settings(data_dir)
     configure(level=settings.log_level, style=settings.log_format, process="serve")
     options = Serving(
@@ -105,6 +118,7 @@ def serve(
         ready_file=ready_file.absolute() if ready_file else None,
         api_processes=api_processes,
         workers=workers,
+        hostile=hostile,
     )
     with _alone(data_dir_of(settings)):
         # Left behind by a kill: whoever looks at them would send requests to nobody.
@@ -154,6 +168,8 @@ async def _serve(settings: Settings, options: Serving) -> None:
             stack.push_async_callback(stop_all, parts, patience)
             if sandbox is not None:
                 sandbox_url = str((await _unless(stop, sandbox.ready()))["url"])
+                # Integrations are set up in peace, whatever an earlier start asked for.
+                await _unless(stop, _hostile(sandbox_url, None))
                 _remember_port(data_dir, sandbox_url)
             for part in parts:
                 await _unless(stop, part.ready())
@@ -163,6 +179,8 @@ async def _serve(settings: Settings, options: Serving) -> None:
                 surroundings = await _unless(
                     stop, _surroundings(settings, url, address, sandbox_url)
                 )
+            if sandbox is not None and sandbox_url is not None and options.hostile is not None:
+                await _unless(stop, _hostile(sandbox_url, options.hostile))
             async with _announced(data_dir, options, address, sandbox_url, surroundings):
                 await stop.wait()
         except _Stopped:
@@ -236,6 +254,12 @@ async def _surroundings(
         token = await token_of(AccountService(pool), data_dir_of(settings))
     with progress_bar() as bar:
         return await set_up(address, sandbox_url, token, bar)
+
+
+async def _hostile(sandbox_url: str, seed: int | None) -> None:
+    from frontdesk.cli.sandboxed import make_hostile
+
+    await make_hostile(sandbox_url, seed)
 
 
 @asynccontextmanager

@@ -13,6 +13,15 @@ async def server_clock(database: Database) -> float:
     return float(await database.fetch_value("SELECT extract(epoch FROM clock_timestamp())"))
 
 
+async def durability(database: Database) -> tuple[str, str]:
+    """What a commit of ours waits for: `synchronous_commit`, and the names of the standbys."""
+    row = await database.fetch_row(
+        "SELECT current_setting('synchronous_commit') AS level, "
+        "current_setting('synchronous_standby_names') AS standbys"
+    )
+    return ("", "") if row is None else (str(row["level"]), str(row["standbys"]))
+
+
 async def key_fingerprints(database: Database) -> list[str]:
     """Fingerprints of the keys that this database's credentials are encrypted with; none where it
     has no schema yet."""

@@ -7,9 +7,10 @@ Maps no types of its own: json comes and goes as text.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import asyncpg
 
@@ -19,6 +20,7 @@ from frontdesk.database.errors import (
     TransactionLost,
     unavailable,
 )
+from frontdesk.database.hosts import Hosts
 from frontdesk.database.listener import Listener
 
 __all__ = [
@@ -33,6 +35,11 @@ __all__ = [
 Record = asyncpg.Record
 # asyncpg's proxy has all methods of a connection, and is not one to the type checker.
 _PoolConnection = Any
+# Generic to the type checker only.
+if TYPE_CHECKING:
+    _DriverConnection = asyncpg.Connection[Record]
+else:
+    _DriverConnection = asyncpg.Connection
 
 # Whatever the driver raises on a connection that is of no more use.
 _LOST = (
@@ -42,17 +49,23 @@ _LOST = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
 )
-_CONNECT_PATIENCE = 5.0
 _ACQUIRE_PATIENCE = 10.0
+_ROLLBACK_PATIENCE = 5.0
+STATEMENT_PATIENCE = 15.0
+"""Seconds after which a statement that was not answered is given up, if nobody says otherwise."""
+
 # A process that is stopped inside a transaction would hold its row locks for as long as it sleeps.
 _IDLE_IN_TRANSACTION = "60s"
+# It answers nothing any more (a machine that failed sends no reset), or has become a standby.
+_SERVER_GONE = (TimeoutError, asyncpg.ReadOnlySQLTransactionError)
 
 
 class Connection(Protocol):
     """What runs SQL: a transaction, or the database itself (each statement on its own).
 
-    `patience` in seconds replaces the database's `command_timeout` for one statement. Every verb
-    raises DatabaseUnavailable; other errors of the driver pass through.
+    `patience` in seconds replaces the database's `command_timeout` for one statement, and bounds the
+    wait for a connection. Every verb raises DatabaseUnavailable; other errors of the driver pass
+    through.
     """
 
     async def fetch(self, sql: str, *args: object, patience: float | None = None) -> list[Record]:
@@ -74,6 +87,12 @@ class Connection(Protocol):
         ...
 
 
+class _Connection(_DriverConnection):
+    """A connection that knows since when it has been there, by `time.monotonic`."""
+
+    made_at = 0.0
+
+
 class Database:
     """A pool on one PostgreSQL cluster; may be shared by every task of the process."""
 
@@ -88,6 +107,8 @@ class Database:
         self._pooler = pooler
         self._connect = connect
         self._listeners: set[Listener] = set()
+        # When a server was last found gone: what was connected before leads nowhere.
+        self._gone_at = 0.0
 
     @classmethod
     async def connect(
@@ -98,9 +119,9 @@ class Database:
         maximum: int = 10,
         pooler: bool = False,
         application_name: str = "frontdesk",
-        command_timeout: float = 30,
+        command_timeout: float = STATEMENT_PATIENCE,
     ) -> "Database":
-        """Connect to `url` (libpq style; several hosts with `target_session_attrs` work).
+        """Connect to `url` (libpq style; several hosts with `target_session_attrs` work: hosts.py).
 
         `pooler`: a pgbouncer in transaction mode is in between. Then each statement runs in a
         transaction of its own, because the driver's prepare and execute could else reach two
@@ -113,10 +134,16 @@ class Database:
             # pgbouncer refuses start-up parameters that it does not know.
             settings["idle_in_transaction_session_timeout"] = _IDLE_IN_TRANSACTION
 
+        hosts = Hosts(url)
+
+        async def connect_pooled(*_url: Any, **options: Any) -> "asyncpg.Connection[Record]":
+            began = time.monotonic()
+            connection = await hosts.connect(**options)
+            connection.made_at = began  # type: ignore[attr-defined] # it is a _Connection
+            return connection
+
         async def connect_one() -> "asyncpg.Connection[Record]":
-            return await asyncpg.connect(
-                url,
-                timeout=_CONNECT_PATIENCE,
+            return await hosts.connect(
                 command_timeout=command_timeout,
                 server_settings={"application_name": f"{application_name} listener"},
             )
@@ -124,9 +151,12 @@ class Database:
         with unavailable(commits=False):
             pool = await asyncpg.create_pool(
                 url,
-                min_size=minimum,
+                # No floor to be kept: in an outage the driver would log a traceback at every try.
+                init_size=minimum,
+                min_size=0,
                 max_size=maximum,
-                timeout=_CONNECT_PATIENCE,
+                connection_class=_Connection,
+                connect=connect_pooled,
                 command_timeout=command_timeout,
                 statement_cache_size=0 if pooler else 512,
                 max_cached_statement_lifetime=0,
@@ -142,48 +172,52 @@ class Database:
 
     async def fetch(self, sql: str, *args: object, patience: float | None = None) -> list[Record]:
         """All rows of one statement, committed when it returns (or CommitUnknown)."""
-        async with self._statement() as connection:
+        async with self._statement(patience) as connection:
             return await connection.fetch(sql, *args, patience=patience)
 
     async def fetch_row(
         self, sql: str, *args: object, patience: float | None = None
     ) -> Record | None:
         """The first row, or None."""
-        async with self._statement() as connection:
+        async with self._statement(patience) as connection:
             return await connection.fetch_row(sql, *args, patience=patience)
 
     async def fetch_value(self, sql: str, *args: object, patience: float | None = None) -> Any:
         """The first column of the first row, or None."""
-        async with self._statement() as connection:
+        async with self._statement(patience) as connection:
             return await connection.fetch_value(sql, *args, patience=patience)
 
     async def execute(self, sql: str, *args: object, patience: float | None = None) -> str:
         """The command tag of one statement."""
-        async with self._statement() as connection:
+        async with self._statement(patience) as connection:
             return await connection.execute(sql, *args, patience=patience)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
-        """One transaction: committed at the end of the block, rolled back if it raises.
+    async def transaction(self, patience: float | None = None) -> AsyncIterator[Connection]:
+        """One transaction: committed at the end of the block, rolled back if it raises. `patience`
+        in seconds: for a connection, for BEGIN and for COMMIT.
 
         Raises CommitUnknown if the connection is lost during COMMIT, and TransactionLost if the
         block swallowed an error of the database, after which nothing can be committed.
         """
-        connection = await self._acquire()
+        connection = await self._acquire(patience)
         try:
             with unavailable(commits=False):
-                await connection.execute("BEGIN")
+                await connection.execute("BEGIN", timeout=patience)
             try:
                 yield _Statements(connection, commits=False)
+            except DatabaseUnavailable:
+                # Not on a connection that may answer nothing any more: closing it rolls back too.
+                raise
             except BaseException:
                 await _roll_back(connection)
                 raise
             with unavailable(commits=True):
-                tag = await connection.execute("COMMIT")
+                tag = await connection.execute("COMMIT", timeout=patience)
             if tag != "COMMIT":
                 raise TransactionLost(f"COMMIT was answered with {tag}.")
-        except DatabaseUnavailable:
-            _discard(connection)
+        except DatabaseUnavailable as error:
+            self._forget(connection, error)
             raise
         finally:
             await self._release(connection)
@@ -211,23 +245,37 @@ class Database:
             self._pool.terminate()
 
     @asynccontextmanager
-    async def _statement(self) -> AsyncIterator[Connection]:
+    async def _statement(self, patience: float | None) -> AsyncIterator[Connection]:
         if self._pooler:
-            async with self.transaction() as transaction:
+            async with self.transaction(patience) as transaction:
                 yield transaction
             return
-        connection = await self._acquire()
+        connection = await self._acquire(patience)
         try:
             yield _Statements(connection, commits=True)
-        except DatabaseUnavailable:
-            _discard(connection)
+        except DatabaseUnavailable as error:
+            self._forget(connection, error)
             raise
         finally:
             await self._release(connection)
 
-    async def _acquire(self) -> _PoolConnection:
-        with unavailable(commits=False):
-            return await self._pool.acquire(timeout=_ACQUIRE_PATIENCE)
+    async def _acquire(self, patience: float | None = None) -> _PoolConnection:
+        while True:
+            with unavailable(commits=False):
+                connection: _PoolConnection = await self._pool.acquire(
+                    timeout=min(_ACQUIRE_PATIENCE, patience or _ACQUIRE_PATIENCE)
+                )
+            if connection.made_at > self._gone_at:
+                return connection
+            _discard(connection)
+            await self._release(connection)
+
+    def _forget(self, connection: _PoolConnection, error: DatabaseUnavailable) -> None:
+        _discard(connection)
+        if isinstance(error.__cause__, _SERVER_GONE):
+            # The others lead to the same server. Tried one by one, each would cost its user the
+            # whole patience, or a refusal; new ones are made as they are needed.
+            self._gone_at = time.monotonic()
 
     async def _release(self, connection: _PoolConnection) -> None:
         try:
@@ -271,7 +319,7 @@ class _Statements:
 
 async def _roll_back(connection: _PoolConnection) -> None:
     try:
-        await connection.execute("ROLLBACK")
+        await connection.execute("ROLLBACK", timeout=_ROLLBACK_PATIENCE)
     except _LOST:
         # The connection is lost, which rolls back as well; the first error is the one to tell.
         _discard(connection)

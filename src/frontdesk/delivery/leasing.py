@@ -63,6 +63,8 @@ class Leases:
                 self._let_go(integration_id)
             self.worker_id = new_id()
         await self._repository.register(self.worker_id, lease_seconds)
+        # Before it holds anything: whoever looks at leases finds the process behind each.
+        log.info("worker_registered", worker_id=str(self.worker_id))
         self._alive_until = began + lease_seconds
         await self.balance()
 
@@ -70,22 +72,27 @@ class Leases:
         """Take over what nobody holds, give back what is more than a fair share, follow changes."""
         if not self.alive:
             return
-        taken = await self._repository.acquire_leases(self.worker_id)
+        worker_id = self.worker_id
+        taken = await self._repository.acquire_leases(worker_id)
         if taken:
-            await self._take_up(taken)
+            await self._take_up(worker_id, taken)
         await self._follow_changes()
         surplus = self._surplus(await self._repository.share())
         for integration_id in await self._repository.release(self.worker_id, surplus):
             self._let_go(integration_id)
 
-    async def _take_up(self, taken: dict[UUID, int]) -> None:
+    async def _take_up(self, worker_id: UUID, taken: dict[UUID, int]) -> None:
         closed = await self._repository.closed(taken)
-        for integration in await self._integrations.load(list(taken)):
+        loaded = await self._integrations.load(list(taken))
+        if worker_id != self.worker_id:
+            # The heartbeat found these leases lost meanwhile: they are not the new worker's.
+            return
+        for integration in loaded:
             vendor = vendors().get(integration.vendor)
             if vendor is None or vendor.connector is None:
                 continue
             holding = Holding(
-                self.worker_id,
+                worker_id,
                 taken[integration.id],
                 integration,
                 vendor.connector,
@@ -106,7 +113,10 @@ class Leases:
         if not changed:
             return
         for integration in await self._integrations.load(list(changed)):
-            holding = self.holdings[integration.id]
+            holding = self.holdings.get(integration.id)
+            if holding is None:
+                # Lost while it was loaded; whoever takes it up next loads it anew.
+                continue
             if integration.is_archived:
                 self._let_go(integration.id)
                 continue

@@ -10,6 +10,7 @@ from uuid import UUID
 import structlog
 
 from frontdesk.catalog.service import CatalogService
+from frontdesk.database.pool import DatabaseUnavailable
 from frontdesk.delivery import clock
 from frontdesk.delivery.budgets import Budgets, Purpose
 from frontdesk.delivery.holding import Holding
@@ -138,6 +139,10 @@ class Reader:
     async def _look(self, holding: Holding) -> None:
         try:
             await self.learn_ids(holding)
+        except DatabaseUnavailable as error:
+            # Who waits for an id would wait for ever, if nobody looked again.
+            log.warning("database_unavailable", doing="learn ids", reason=str(error))
+            self._look_again(holding.integration.id, found_some=False)
         finally:
             self._looking.discard(holding.integration.id)
 

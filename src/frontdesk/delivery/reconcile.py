@@ -20,7 +20,6 @@ from frontdesk.delivery.sending import Sender, is_keyed
 from frontdesk.vendors.contract import (
     FoundEvent,
     NoAnswer,
-    Outcome,
     OutcomeKind,
     Plan,
     ReadRefused,
@@ -58,11 +57,8 @@ class Reconciler:
         plan = load_plan(write.plan)
         evidence = await self._repository.evidence(write.id, write.retry_of)
         if evidence is not None:
-            own = evidence.pop("own")
-            kind = OutcomeKind(evidence.pop("outcome"))
-            outcome = Outcome(**evidence, kind=kind)
-            transition = after_send(outcome, holding.declaration, 0)
-            if kind is OutcomeKind.REJECTED and not own:
+            transition = after_send(evidence.outcome, holding.declaration, 0)
+            if evidence.outcome.kind is OutcomeKind.REJECTED and not evidence.own:
                 # What its predecessor was told; asked for again, it is to be tried.
                 transition = Transition("retrying", settled=True)
             await self._move(holding, write, transition, "late")

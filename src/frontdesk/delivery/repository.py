@@ -10,6 +10,7 @@ from uuid import UUID
 import orjson
 
 from frontdesk.database.pool import Database
+from frontdesk.vendors.contract import Outcome, OutcomeKind
 
 # --- the worker and its leases --------------------------------------------------------------------
 
@@ -104,12 +105,16 @@ WHERE i.is_archived AND i.updated_at > clock_timestamp() - interval '1 hour'
 _END = "SELECT end_writes($1, $2, $3, $4) AS id"
 
 # What a worker that had lost its lease saw all the same: definite words count, guesses do not. What
-# was delivered is there, whatever else was said; of a retry, what was seen of its predecessor counts.
+# was delivered is there, whatever else was said; that an earlier attempt was refused says nothing of
+# the latest. Of a retry, what was seen of its predecessor counts too.
 _EVIDENCE = """
-SELECT outcome, code, message, upstream_status, x_id, job_id = $1 AS own FROM attempts
-WHERE job_id = ANY (array_remove(ARRAY[$1::uuid, $2::uuid], NULL)) AND kind = 'send' AND late
-    AND outcome IN ('delivered', 'rejected')
-ORDER BY outcome, own DESC, number DESC LIMIT 1
+SELECT a.outcome, coalesce(a.code, '') AS code, coalesce(a.message, '') AS message, a.upstream_status,
+    a.x_id, a.job_id = $1 AS own
+FROM attempts AS a
+WHERE a.job_id = ANY (array_remove(ARRAY[$1::uuid, $2::uuid], NULL)) AND a.kind = 'send' AND a.late
+    AND (a.outcome = 'delivered' OR (a.outcome = 'rejected'
+        AND a.number = (SELECT w.attempts FROM writes AS w WHERE w.id = a.job_id)))
+ORDER BY a.outcome, own DESC, a.number DESC LIMIT 1
 """
 
 _LAST_SEND_ENDED = """
@@ -225,6 +230,15 @@ class Claimed:
     retry_of: UUID | None
     unsettled: bool
     attempt_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was heard of a write too late to move it. `own`: of the write itself, and not of the one
+    that it retries."""
+
+    outcome: Outcome
+    own: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,9 +375,13 @@ class DeliveryRepository:
         message = "The integration was archived before the write was sent."
         return len(await self._database.fetch(_END, ids, "cancelled", "cancelled", message))
 
-    async def evidence(self, write_id: UUID, retry_of: UUID | None = None) -> dict[str, Any] | None:
+    async def evidence(self, write_id: UUID, retry_of: UUID | None = None) -> Evidence | None:
         row = await self._database.fetch_row(_EVIDENCE, write_id, retry_of)
-        return None if row is None else dict(row)
+        if row is None:
+            return None
+        words = dict(row)
+        own = words.pop("own")
+        return Evidence(Outcome(OutcomeKind(words.pop("outcome")), **words), own)
 
     async def last_send_ended(self, write_id: UUID, retry_of: UUID | None) -> datetime | None:
         ended: datetime | None = await self._database.fetch_value(

@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
+import structlog
+
+from frontdesk.database.pool import DatabaseUnavailable
 from frontdesk.delivery import clock
 from frontdesk.delivery.budgets import Budgets
 from frontdesk.delivery.finishing import Finisher, completion
@@ -14,6 +17,7 @@ from frontdesk.delivery.reading import Reader
 from frontdesk.delivery.repository import Claimed
 from frontdesk.delivery.stopping import Stopping
 from frontdesk.delivery.wire import Exchange, NotSent, Wire
+from frontdesk.integrations.service import PmsToken
 from frontdesk.vendors.contract import (
     Answer,
     NoAnswer,
@@ -27,12 +31,22 @@ from frontdesk.vendors.contract import (
 from frontdesk.vendors.masking import mask, masked, masked_headers
 from frontdesk.writes.plans import load_plan, same_address
 
+log = structlog.get_logger(__name__)
+
+DATABASE_PAUSE_SECONDS = 0.5
+
 SEND_WITHIN_SECONDS = 2.0
 """Between the commit that puts an attempt on disk and its first byte; past it nothing is sent."""
 
 SHOWN_ANSWER_CHARACTERS = 20_000
 KEY_KNOWN_FOR = timedelta(hours=23)
 """Vendors that know idempotency keys keep them for 24 hours; an hour is left for what is under way."""
+
+
+class _Prepared(NamedTuple):
+    """A send may leave: the token that it bears, if its vendor has logins."""
+
+    token: PmsToken | None
 
 
 class Sender:
@@ -59,24 +73,16 @@ class Sender:
         The place is given back as soon as the PMS has answered."""
         holding = place.holding
         plan = load_plan(write.plan)
-        if not await self._may_go_to(holding, write):
-            return
-        if write.unsettled and not is_keyed(holding, write, plan):
-            # It waited for so long that the PMS has forgotten its key: it is looked for instead.
-            row = completion(write, Transition("reconciling"), outcome=NOT_SENT)
-            await self._finisher.finish(holding.worker_id, row)
-            return
-        if not await self._knows_what_was_there(holding, write, plan):
-            return
         try:
-            token = await self._logins.token(holding)
-        except (NoAnswer, ReadRefused) as error:
-            await self._not_prepared(holding, write, "no login at the PMS: ", error)
+            prepared = await self._prepare(holding, write, plan)
+        except DatabaseUnavailable as error:
+            # Nothing has left: to call it unknown would make the lane wait for what cannot be.
+            log.warning("database_unavailable", doing="prepare a send", reason=str(error))
+            await self.not_sent(holding, write, "the database was away", DATABASE_PAUSE_SECONDS)
             return
-        if holding.is_closed:
-            # The circuit opened after the claim, by another write's outcome.
-            await self.not_sent(holding, write, "the PMS is not being called at the moment")
+        if prepared is None:
             return
+        token = prepared.token
         # With a vendor's own idempotency key, every attempt of a write must bear the same one.
         keyed = holding.declaration.idempotency_key
         request = self._logins.bearing(
@@ -98,11 +104,16 @@ class Sender:
             return
         except NoAnswer as error:
             outcome = _without_answer(error)
-        if exchange is not None and await self._logins.is_outdated(holding, token, exchange.answer):
+        if exchange is not None and await self._is_outdated(holding, token, exchange.answer):
             # Nothing was written, and the credentials may be good: with a new token it goes again.
             transition = Transition("retrying")
         else:
-            await self._react(holding, plan, outcome, exchange, began)
+            try:
+                await self._react(holding, plan, outcome, exchange, began)
+            except DatabaseUnavailable as error:
+                # Others learn it from an answer of their own. This write's must not be lost with it:
+                # its completion waits for the database.
+                log.warning("database_unavailable", doing="react to an answer", reason=str(error))
             transition = after_send(outcome, holding.declaration, write.failures)
         place.give_back()
         row = completion(write, transition, outcome=outcome.kind.value)
@@ -120,6 +131,37 @@ class Sender:
         row = completion(write, transition, outcome=NOT_SENT)
         row |= {"code": NOT_SENT, "message": why, "send_within": SEND_WITHIN_SECONDS}
         await self._finisher.finish(holding.worker_id, row)
+
+    async def _prepare(self, holding: Holding, write: Claimed, plan: Plan) -> _Prepared | None:
+        """Everything that comes before the send. None where it is not to be sent now, which has
+        been recorded then."""
+        if not await self._may_go_to(holding, write):
+            return None
+        if write.unsettled and not is_keyed(holding, write, plan):
+            # It waited for so long that the PMS has forgotten its key: it is looked for instead.
+            row = completion(write, Transition("reconciling"), outcome=NOT_SENT)
+            await self._finisher.finish(holding.worker_id, row)
+            return None
+        if not await self._knows_what_was_there(holding, write, plan):
+            return None
+        try:
+            token = await self._logins.token(holding)
+        except (NoAnswer, ReadRefused) as error:
+            await self._not_prepared(holding, write, "no login at the PMS: ", error)
+            return None
+        if holding.is_closed:
+            # The circuit opened after the claim, by another write's outcome.
+            await self.not_sent(holding, write, "the PMS is not being called at the moment")
+            return None
+        return _Prepared(token)
+
+    async def _is_outdated(self, holding: Holding, token: PmsToken | None, answer: Answer) -> bool:
+        try:
+            return await self._logins.is_outdated(holding, token, answer)
+        except DatabaseUnavailable as error:
+            # It was refused, and this process forgets it at least.
+            log.warning("database_unavailable", doing="discard a token", reason=str(error))
+            return True
 
     async def _may_go_to(self, holding: Holding, write: Claimed) -> bool:
         """Whether the address that the event names is still the resident's: it may have changed

@@ -60,9 +60,12 @@ class Syncer:
         if not idle:
             return
         for integration_id in await self._runner.due(idle):
-            if not self._stop.is_set():
-                self._busy.add(integration_id)
-                start(self._read(holdings[integration_id]))
+            # The lease may have gone, or come back, while the database was asked.
+            holding = holdings.get(integration_id)
+            if holding is None or integration_id in self._busy or self._stop.is_set():
+                continue
+            self._busy.add(integration_id)
+            start(self._read(holding))
 
     async def _read(self, holding: Holding) -> None:
         integration_id = holding.integration.id

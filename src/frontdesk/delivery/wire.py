@@ -2,21 +2,27 @@
 
 A request leaves at most once: aiohttp's silent resend on a dropped connection is refused, no
 redirect is followed, and the deadline is checked when the connection stands, directly before the
-first byte. Answers are bounded in size and time.
+first byte. Answers are bounded in size and time. Public addresses are reached only under the
+vendors' own names; whatever else an integration names leads to the ranges that the operator allows.
 """
 
 import asyncio
 import ssl
+from collections.abc import Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
 from aiohttp.client_reqrep import ClientResponse
 from aiohttp.connector import Connection
 from yarl import URL
 
 from frontdesk.delivery import clock
+from frontdesk.outgoing.addresses import AllowedAddresses
+from frontdesk.outgoing.guard import AnswerTooLarge, bounded_body, guarded_connector, is_refusal
+from frontdesk.outgoing.urls import leads_to
 from frontdesk.vendors.contract import Answer, NoAnswer, Request
 
 IDLE_SECONDS = 2.0
@@ -64,12 +70,25 @@ class Exchange:
 
 
 class Wire:
-    """A process's HTTP client. `connections` bounds all connections at once."""
+    """A process's HTTP client. `connections` bounds all connections at once; `hosts` are the
+    vendors' own. `resolver` looks names up (the system's where there is none)."""
 
-    def __init__(self, *, connections: int) -> None:
+    def __init__(
+        self,
+        *,
+        connections: int,
+        allowed: AllowedAddresses,
+        hosts: Iterable[str] = (),
+        resolver: AbstractResolver | None = None,
+    ) -> None:
+        own = tuple(hosts)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=connections, keepalive_timeout=IDLE_SECONDS, ttl_dns_cache=60
+            connector=guarded_connector(
+                allowed,
+                limit=connections,
+                keepalive=IDLE_SECONDS,
+                public=lambda url: leads_to(own, url.scheme, url.raw_host, url.port),
+                resolver=resolver,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             request_class=_ClientRequest,
@@ -95,7 +114,7 @@ class Wire:
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_SECONDS),
             ) as response:
-                body = await _whole_body(response)
+                body = await bounded_body(response, LARGEST_ANSWER)
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 answer = Answer(response.status, headers, body)
         except NotSent:
@@ -113,22 +132,15 @@ class Wire:
         await asyncio.sleep(0)
 
 
-async def _whole_body(response: ClientResponse) -> bytes:
-    if (response.content_length or 0) > LARGEST_ANSWER:
-        raise ValueError("the answer is larger than 32 MiB")
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > LARGEST_ANSWER:
-            raise ValueError("the answer is larger than 32 MiB")
-    return bytes(body)
-
-
 def _words(error: BaseException) -> str:
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return "the PMS could not be connected to in time"
     if isinstance(error, TimeoutError):
         return "the PMS did not answer in time"
+    if is_refusal(error):
+        return "the PMS was not called: its address is private or reserved, and not allowed"
+    if isinstance(error, AnswerTooLarge):
+        return str(error)
     if isinstance(error, aiohttp.ClientConnectorError):
         return f"the PMS could not be connected to: {error.os_error.strerror or 'no reason given'}"
     if isinstance(error, aiohttp.ClientPayloadError):

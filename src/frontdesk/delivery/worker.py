@@ -1,10 +1,9 @@
 """The worker process: holds integrations by lease, claims their writes, and carries them out.
 
 Its loops: a heartbeat that keeps every lease alive; one that takes over what nobody holds; one that
-claims as many writes as there are free slots; one that reads catalogs; one that learns ids; one
-that moves scheduled writes into their lanes; one that expires; one
-that purges. None waits for another, and a PMS
-that hangs costs its own integration only.
+claims as many writes as there are free slots; one that reads catalogs; ones that learn ids and look
+again for what is uncertain; one that moves scheduled writes into their lanes; ones that expire and
+purge. None waits for another, and a PMS that hangs costs its own integration only.
 """
 
 import asyncio
@@ -24,7 +23,7 @@ from frontdesk.delivery.finishing import Finisher, completion
 from frontdesk.delivery.holding import Holding, Place
 from frontdesk.delivery.leasing import Leases
 from frontdesk.delivery.logins import Logins
-from frontdesk.delivery.outcomes import after_fault
+from frontdesk.delivery.outcomes import Transition, after_fault
 from frontdesk.delivery.reading import Reader, pause
 from frontdesk.delivery.reconcile import Reconciler
 from frontdesk.delivery.relooking import Relooker
@@ -34,8 +33,10 @@ from frontdesk.delivery.stopping import Stopping
 from frontdesk.delivery.syncing import Syncer
 from frontdesk.delivery.wire import Wire
 from frontdesk.integrations.service import IntegrationService
+from frontdesk.outgoing.addresses import AllowedAddresses
 from frontdesk.retention.service import RetentionService
 from frontdesk.settings import Settings
+from frontdesk.vendors.registry import vendors
 
 log = structlog.get_logger(__name__)
 
@@ -87,7 +88,11 @@ class Worker:
         )
         self._stopping = Stopping(self._repository)
         self._finisher = Finisher(self._repository)
-        self._wire = Wire(connections=services.settings.worker_slots * 2)
+        self._wire = Wire(
+            connections=services.settings.worker_slots * 2,
+            allowed=AllowedAddresses.parse(services.settings.allowed_addresses),
+            hosts=[host for vendor in vendors().values() for host in vendor.declaration.hosts],
+        )
         self._logins = Logins(
             services.integrations.sessions, self._wire, self._budgets, self._stopping
         )
@@ -357,6 +362,17 @@ class Worker:
                 life = granted_life([w for budget in budgets for w in budget["windows"]])
                 leave_before = began + min(SEND_WITHIN_SECONDS, life)
                 await self._sender.send(place, write, leave_before)
+        except DatabaseUnavailable as error:
+            # Whatever was under way, what the PMS has can be looked up when the database is back.
+            log.warning("database_unavailable", doing="carry a write", reason=str(error))
+            await self._finisher.finish(
+                holding.worker_id,
+                completion(
+                    write,
+                    Transition("reconciling", delay=DATABASE_PAUSE_SECONDS),
+                    outcome="unknown",
+                ),
+            )
         except Exception as error:
             # A fault of ours. Whether a request left is not known from here: look, never resend.
             log.exception("write_failed_unexpectedly", error=type(error).__name__)

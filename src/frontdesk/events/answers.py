@@ -19,14 +19,17 @@ from frontdesk.vendors.contract import Notice
 _ANSWERED = (
     *(item.name for item in EVENT_FIELDS),
     "external_reference",
+    "callback_url",
     "kind",
     *SCHEDULE_SCHEMAS,
 )
 _EMPTY: dict[str, Any] = dict.fromkeys(_ANSWERED)
 _TIMES = ("event_datetime", "appointment_datetime")
 # Of what kind an event is, its type says; `kind` is how its caller chose that. When it was to be
-# sent is the write's affair.
-_NOT_ON_THE_RECORD = frozenset({"integration_id", "resident_id", "kind", *SCHEDULE_SCHEMAS})
+# sent, and who is told of its end, is the write's affair.
+_NOT_ON_THE_RECORD = frozenset(
+    {"integration_id", "resident_id", "kind", "callback_url", *SCHEDULE_SCHEMAS}
+)
 
 
 def answer_of(

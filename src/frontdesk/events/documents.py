@@ -5,6 +5,7 @@ from typing import Any
 
 from frontdesk.errors import Code
 from frontdesk.events.fields import (
+    CALLBACK_URL_SCHEMA,
     EVENT_FIELDS,
     EXTERNAL_REFERENCE_SCHEMA,
     KIND_SCHEMA,
@@ -161,6 +162,7 @@ def answer_schemas() -> tuple[dict[str, Any], dict[str, Any]]:
         "properties": {
             **{item.name: _any_value(item.json_schema()) for item in EVENT_FIELDS},
             "external_reference": _any_value(dict(EXTERNAL_REFERENCE_SCHEMA)),
+            "callback_url": _any_value(dict(CALLBACK_URL_SCHEMA)),
             "kind": _any_value(dict(KIND_SCHEMA)),
             **{name: _any_value(dict(schema)) for name, schema in SCHEDULE_SCHEMAS.items()},
         },

@@ -41,6 +41,7 @@ DATE_PATTERN = r"^(19|2[01])[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
 
 MAX_CALL_SECONDS = 86_400
 MAX_REFERENCE_LENGTH = 255
+MAX_URL_LENGTH = 2000
 
 CALL_STATUSES = (
     "BUSY",
@@ -192,7 +193,7 @@ UPDATE_FIELDS = ("event_datetime", "event_type_id", "employee_id", "status", "no
 """What an update may change."""
 
 ENVELOPE_FIELDS = frozenset(
-    {"integration_id", "external_reference", "kind", "send_at", "expires_at"}
+    {"integration_id", "external_reference", "kind", "callback_url", "send_at", "expires_at"}
 )
 """Fields that are Frontdesk's own, whatever the PMS takes."""
 
@@ -214,6 +215,14 @@ EXTERNAL_REFERENCE_SCHEMA: Mapping[str, Any] = {
     "examples": ["ticket-4711"],
 }
 
+CALLBACK_URL_SCHEMA: Mapping[str, Any] = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": MAX_URL_LENGTH,
+    "description": "Is told how the write ended, as a webhook is told, signed with the account's "
+    "callback secret: https.",
+    "examples": ["https://receiver.example.com/frontdesk?call=4711"],
+}
 SCHEDULE_SCHEMAS: Mapping[str, Mapping[str, Any]] = {
     "send_at": {
         **_SCHEMAS[Kind.INSTANT],

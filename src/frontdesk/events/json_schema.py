@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from frontdesk.events.fields import (
+    CALLBACK_URL_SCHEMA,
     DATE_PATTERN,
     EVENT_FIELDS,
     EXTERNAL_REFERENCE_SCHEMA,
@@ -180,7 +181,11 @@ def _own_fields(operation: str) -> dict[str, JsonSchema]:
 def _object(fields: Mapping[str, JsonSchema]) -> JsonSchema:
     return {
         "type": "object",
-        "properties": {**fields, "external_reference": _nullable(dict(EXTERNAL_REFERENCE_SCHEMA))},
+        "properties": {
+            **fields,
+            "external_reference": _nullable(dict(EXTERNAL_REFERENCE_SCHEMA)),
+            "callback_url": _nullable(dict(CALLBACK_URL_SCHEMA)),
+        },
         "additionalProperties": False,
     }
 

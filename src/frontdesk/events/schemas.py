@@ -26,6 +26,7 @@ from frontdesk.events.fields import (
     INSTANT_PATTERN,
     MAX_CALL_SECONDS,
     MAX_REFERENCE_LENGTH,
+    MAX_URL_LENGTH,
 )
 
 # Addresses are judged by syntax alone: `.test` or `.local` is as good as any other domain here, and
@@ -112,6 +113,7 @@ EventKind = Literal[
     "task",
 ]
 ExternalReference = Annotated[str, Field(min_length=1, max_length=MAX_REFERENCE_LENGTH)]
+CallbackUrl = Annotated[str, Field(min_length=1, max_length=MAX_URL_LENGTH)]
 
 _STRICT = ConfigDict(strict=True, extra="forbid")
 
@@ -152,6 +154,7 @@ class NewEvent(TypedDict):
     event_name: NotRequired[Text | None]
     kind: NotRequired[EventKind | None]
     external_reference: NotRequired[ExternalReference | None]
+    callback_url: NotRequired[CallbackUrl | None]
     send_at: NotRequired[Instant | None]
     expires_at: NotRequired[Instant | None]
 
@@ -167,6 +170,7 @@ class ChangedEvent(TypedDict):
     status: NotRequired[Status | None]
     notes: NotRequired[Text | None]
     external_reference: NotRequired[ExternalReference | None]
+    callback_url: NotRequired[CallbackUrl | None]
 
 
 _CREATE: TypeAdapter[Any] = TypeAdapter(NewEvent)

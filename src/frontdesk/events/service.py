@@ -26,6 +26,7 @@ from frontdesk.ids import new_id, parse_id
 from frontdesk.integrations.service import Integration, IntegrationService
 from frontdesk.vendors.contract import Reference, Refused, Vendor
 from frontdesk.vendors.registry import vendors
+from frontdesk.webhooks.service import WebhookService
 from frontdesk.writes.idempotency import Key
 from frontdesk.writes.intake import Accepted, Intake, Mismatched, NewWrite, Replayed
 from frontdesk.writes.service import WritesService, mismatch
@@ -70,6 +71,7 @@ class EventsService:
         catalog: CatalogService,
         writes: WritesService,
         intake: Intake,
+        webhooks: WebhookService,
     ) -> None:
         self.capabilities = Capabilities(database, integrations)
         self.type_map = EventTypeMap(database, integrations)
@@ -77,6 +79,7 @@ class EventsService:
         self._catalog = catalog
         self._writes = writes
         self._intake = intake
+        self._webhooks = webhooks
 
     def refuse_unsupported(self, vendor: str, operation: OperationName) -> None:
         """Raises ApiError 405 where the PMS has no such operation, whatever the body says."""
@@ -222,6 +225,9 @@ class EventsService:
             or_note=moves,
         )
         checked = check(terms, read, resolved)
+        if (callback_url := read.fields.get("callback_url")) is not None:
+            for problem in self._webhooks.url_problems("callback_url", callback_url):
+                checked.refuse(problem)
         # What the notes only speak of is neither the record's place nor its author.
         resolved = resolved.without(checked.moved)
         place = _place(resolved)

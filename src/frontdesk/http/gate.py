@@ -18,6 +18,7 @@ from frontdesk.accounts.limits import Allowance
 from frontdesk.accounts.service import Caller
 from frontdesk.errors import ApiError, Code
 from frontdesk.http.answers import error_answer, told
+from frontdesk.outgoing.addresses import carried, read_address
 
 PROTECTED = "/v1"
 SLOW_DOWN_SECONDS = 2.0
@@ -48,7 +49,7 @@ class Envelope:
         request_id = os.urandom(12).hex()
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        structlog.contextvars.bind_contextvars(request_id=request_id, client=client_address(scope))
         path = scope["path"]
         if len(path) > 1 and path.endswith("/"):
             # Every path answers with and without the slash; routes are declared without.
@@ -113,6 +114,17 @@ class Authentication:
         if allowance.slow and self._slow_down:
             await asyncio.sleep(SLOW_DOWN_SECONDS)
         await self._app(scope, receive, send)
+
+
+def client_address(scope: Scope) -> str:
+    """Who is on the other side: the peer's address, or what a trusted proxy says of him (the server
+    has judged that by `FRONTDESK_TRUSTED_PROXIES`). For logs, the audit trail and throttling."""
+    client = scope.get("client")
+    if not client:
+        return "unknown"
+    address = read_address(str(client[0]))
+    # A proxy may pass on whatever it was told: what is no address must not pass for one.
+    return "unknown" if address is None else str(carried(address))
 
 
 def _bearer(scope: Scope) -> str | None:

@@ -8,39 +8,13 @@ import asyncio
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import (
-    IPv4Address,
-    IPv4Network,
-    IPv6Address,
-    IPv6Network,
-    ip_address,
-    ip_network,
-)
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from frontdesk.errors import Problem
+from frontdesk.outgoing.addresses import Address, AllowedAddresses, read_address
+from frontdesk.outgoing.urls import UrlRefused, host_of, leads_to, split_url
 from frontdesk.vendors.declaration import Declaration
-
-LONGEST_URL = 2000
-
-Address = IPv4Address | IPv6Address
-
-
-@dataclass(frozen=True, slots=True)
-class AllowedAddresses:
-    """The address ranges of the setting `allowed_addresses`."""
-
-    networks: tuple[IPv4Network | IPv6Network, ...]
-
-    @classmethod
-    def parse(cls, text: str) -> "AllowedAddresses":
-        """Read the setting. Raises ValueError that names the part that is no range."""
-        return cls(tuple(ip_network(part.strip()) for part in text.split(",") if part.strip()))
-
-    def __contains__(self, address: Address) -> bool:
-        mapped = getattr(address, "ipv4_mapped", None)
-        return any((mapped or address) in network for network in self.networks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +56,7 @@ async def check_base_url(text: str, declaration: Declaration, allowed: AllowedAd
     parts = _split(text)
     if _is_own(parts, declaration):
         return BaseUrl(text.rstrip("/"), sandbox=False)
-    host, port = _host(parts), parts.port
+    host, port = host_of(parts), parts.port
     refused = BaseUrlError(
         f"must be https at {declaration.name}'s own hosts "
         f"({', '.join(declaration.hosts) or 'none'}), or an address that the operator allows with "
@@ -107,51 +81,28 @@ def is_own(url: str, declaration: Declaration) -> bool:
 
 
 def _is_own(parts: SplitResult, declaration: Declaration) -> bool:
-    own = any(matches(_host(parts), pattern) for pattern in declaration.hosts)
-    return own and parts.scheme == "https" and parts.port in (None, 443)
-
-
-def _host(parts: SplitResult) -> str:
-    return (parts.hostname or "").rstrip(".").lower()
-
-
-def matches(host: str, pattern: str) -> bool:
-    """Whether a host name fits a declared one; a leading `*.` stands for one or more labels."""
-    pattern = pattern.lower()
-    if pattern.startswith("*."):
-        return host.endswith(pattern[1:]) and len(host) > len(pattern) - 1
-    return host == pattern
+    return leads_to(declaration.hosts, parts.scheme, parts.hostname, parts.port)
 
 
 def _split(text: str) -> SplitResult:
-    if len(text) > LONGEST_URL or any(ord(letter) <= 32 or ord(letter) >= 127 for letter in text):
-        # urlsplit drops line breaks and tabs silently; and a name in another script is written as
-        # it goes over the wire (xn--).
-        raise BaseUrlError("must be a URL in ASCII, without blanks.")
     try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        raise BaseUrlError("is not a URL.") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise BaseUrlError("must be an http or https URL with a host.")
-    if parts.username is not None or parts.password is not None:
-        raise BaseUrlError("must not hold a user name or password: they belong in credentials.")
-    if parts.query or parts.fragment or "?" in text or "#" in text or "\\" in text:
-        raise BaseUrlError("must not have a query or a fragment.")
-    if any(segment in (".", "..") for segment in parts.path.split("/")):
-        raise BaseUrlError("must not have dots as a path segment.")
+        parts = split_url(text, schemes=("http", "https"))
+    except UrlRefused as refused:
+        raise BaseUrlError(refused.message) from None
+    if parts.query or "?" in text:
+        raise BaseUrlError("must not have a query.")
     return parts
 
 
 async def _addresses(host: str, port: int) -> list[Address]:
-    try:
-        return [ip_address(host)]
-    except ValueError:
-        pass  # a name, then: it is looked up
+    written = read_address(host)
+    if written is not None:
+        return [written]
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return []
-    # An IPv6 address may carry its interface after a percent sign.
-    return [ip_address(str(item[4][0]).partition("%")[0]) for item in found]
+    addresses = [read_address(str(item[4][0])) for item in found]
+    # One that cannot be read is as good as one that is not allowed: none is known then.
+    known = [address for address in addresses if address is not None]
+    return known if len(known) == len(addresses) else []

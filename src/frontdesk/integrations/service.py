@@ -16,7 +16,6 @@ from frontdesk.errors import ApiError, Code, Problem, invalid, not_found
 from frontdesk.http.paging import ListQuery
 from frontdesk.ids import new_id, parse_id
 from frontdesk.integrations.addresses import (
-    AllowedAddresses,
     BaseUrl,
     BaseUrlError,
     base_url_of,
@@ -42,8 +41,9 @@ from frontdesk.integrations.schemas import (
     PropertyChange,
 )
 from frontdesk.integrations.sessions import PmsSessions, PmsToken
-from frontdesk.integrations.vault import UnreadableError, Vault
+from frontdesk.outgoing.addresses import AllowedAddresses
 from frontdesk.remembered import Remembered
+from frontdesk.vault import UnreadableError, Vault
 from frontdesk.vendors.declaration import Declaration
 from frontdesk.vendors.registry import vendors
 

@@ -9,12 +9,14 @@ SELECT token, number,
 FROM pms_sessions WHERE name = $1 AND token IS NOT NULL
 """
 
-# Only one process gets a row; it must not have been overtaken by another's login meanwhile.
+# Only one process gets a row; it must not have been overtaken by another's login meanwhile. A token
+# that was refused is nobody's: whoever refused it may be dead before he logged in anew.
 _BEGIN_LOGIN = """
 INSERT INTO pms_sessions AS s (name, login_until)
 VALUES ($1, clock_timestamp() + make_interval(secs => $3))
 ON CONFLICT (name) DO UPDATE SET login_until = EXCLUDED.login_until
-    WHERE s.number <= $2 AND (s.login_until IS NULL OR s.login_until <= clock_timestamp())
+    WHERE (s.token IS NULL OR s.number <= $2)
+        AND (s.login_until IS NULL OR s.login_until <= clock_timestamp())
 RETURNING true
 """
 

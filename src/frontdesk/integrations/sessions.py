@@ -10,7 +10,7 @@ import structlog
 from frontdesk.database.pool import Database
 from frontdesk.integrations.integration import Integration
 from frontdesk.integrations.session_repository import SessionRepository
-from frontdesk.integrations.vault import UnreadableError, Vault
+from frontdesk.vault import UnreadableError, Vault
 
 _log = structlog.get_logger(__name__)
 
@@ -47,8 +47,9 @@ class PmsSessions:
         try:
             value = self._vault.open_token(name, row["token"])
         except UnreadableError:
-            # Stored with another key: a login makes a new one.
+            # Stored with another key: a login makes a new one, which this one must not stand before.
             _log.warning("pms_token_unreadable")
+            await self._repository.discard(name, row["number"])
             return None
         return PmsToken(row["number"], value, row["age"], row["idle"])
 

@@ -17,11 +17,13 @@ from pathlib import Path
 
 from aiohttp import web
 
+from frontdesk.sandbox.arrivals import ArrivalLog
 from frontdesk.sandbox.community import Community, build_community
 from frontdesk.sandbox.discovery import find_simulators
-from frontdesk.sandbox.endpoints import SandboxEndpoints
+from frontdesk.sandbox.endpoints import CREDENTIAL_SETS, SandboxEndpoints
 from frontdesk.sandbox.exchange import Exchange
 from frontdesk.sandbox.faults import FaultBook
+from frontdesk.sandbox.hostility import Hostility
 from frontdesk.sandbox.repository import Repository
 from frontdesk.sandbox.simulator import Simulator
 from frontdesk.sandbox.throttle import Throttle
@@ -30,6 +32,7 @@ from frontdesk.sandbox.world import Scene, World
 DEFAULT_SEED = 20260101
 DRAIN_SECONDS = 5.0
 MAX_BODY_BYTES = 4 << 20
+MOST_CUSTOMERS = CREDENTIAL_SETS
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +42,21 @@ class SandboxOptions:
     `throttle_factor` multiplies every vendor's published limits; `seed` chooses the invented people
     of a new world (a stored world keeps its own until a reset); `latency_seconds` is added to every
     answer of every simulator. `only` names the vendor to simulate; None: every one that is found.
+    `customers` is how many customers each vendor has, each with a credential set, a world and a
+    path of its own. `hostile` is the seed of the misfortunes that befall every request, as long as
+    nothing else is asked for at run time; None: none.
     """
 
     throttle_factor: float = 1.0
     seed: int = DEFAULT_SEED
     latency_seconds: float = 0.0
     only: str | None = None
+    customers: int = 1
+    hostile: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.customers <= MOST_CUSTOMERS:
+            raise ValueError(f"customers is a number from 1 to {MOST_CUSTOMERS}")
 
 
 class Sandbox:
@@ -56,45 +68,62 @@ class Sandbox:
         self.repository = repository
         self.simulators = dict(simulators)
         self.faults = FaultBook()
+        self.arrivals = ArrivalLog()
+        self.hostility = Hostility(repository, options.hostile)
         self.stopping = asyncio.Event()
         self._options = options
-        self._throttle = Throttle(options.throttle_factor)
+        self.throttle = Throttle(options.throttle_factor)
         self._exchanges = {
-            vendor: Exchange(
+            (vendor, customer): Exchange(
                 simulator,
-                World(vendor, repository),
-                self._throttle,
+                World(vendor, repository, customer),
+                self.throttle,
                 self.faults,
+                self.arrivals,
+                self.hostility,
                 options.latency_seconds,
                 self.stopping,
             )
             for vendor, simulator in simulators.items()
+            for customer in range(1, options.customers + 1)
         }
         self._seed_missing()
 
     def _seed_missing(self) -> None:
         seeded = self.repository.worlds()
         today = datetime.now(UTC).date()
-        for vendor, exchange in self._exchanges.items():
-            if vendor in seeded:
+        for exchange in self._exchanges.values():
+            if exchange.world.key in seeded:
                 continue
-            community = build_community(self._options.seed, today)
-            seed = partial(_seed_world, exchange.simulator, community)
-            exchange.world.populate(seed, seed=self._options.seed, anchor=today)
+            # Every customer's people have the same ids, as at a PMS that counts from 1 for each.
+            number = self._options.seed + exchange.world.customer - 1
+            seed = partial(_seed_world, exchange.simulator, build_community(number, today))
+            exchange.world.populate(seed, seed=number, anchor=today)
 
     def examples(self, vendor: str) -> dict[str, object]:
         """Ids worth knowing in the vendor's world."""
-        exchange = self._exchanges[vendor]
+        exchange = self._exchanges[vendor, 1]
         return dict(exchange.world.play(exchange.simulator.examples))
 
+    def customers(self) -> list[tuple[str, int, str]]:
+        """Every customer of every vendor: the vendor, his number, and the path he calls."""
+        return [
+            (vendor, customer, exchange.prefix)
+            for (vendor, customer), exchange in self._exchanges.items()
+        ]
+
     def reset(self) -> None:
-        """Back to the seeded world: no effects, no faults, no counted requests."""
+        """Back to the seeded world: no effects, no faults, no counted requests. What is asked for at
+        run time beside faults (hostility) stays, and begins anew."""
         self.cancel_late_effects()
         self.faults.remove()
-        self._throttle.clear()
+        self.arrivals.clear()
+        self.hostility.begin_anew()
+        self.throttle.clear()
         self.repository.clear()
         for exchange in self._exchanges.values():
             exchange.world.load()
+            exchange.pages.clear()
         self._seed_missing()
 
     def cancel_late_effects(self) -> None:
@@ -109,9 +138,10 @@ class Sandbox:
         """The HTTP application."""
         app = web.Application(client_max_size=MAX_BODY_BYTES)
         app.add_routes(SandboxEndpoints(self).routes())
-        for vendor, exchange in self._exchanges.items():
-            app.router.add_route("*", f"/{vendor.lower()}", exchange.serve)
-            app.router.add_route("*", f"/{vendor.lower()}/{{tail:.*}}", exchange.serve)
+        # The first customer's path is the beginning of the others', and so comes last.
+        for exchange in reversed(self._exchanges.values()):
+            app.router.add_route("*", exchange.prefix, exchange.serve)
+            app.router.add_route("*", f"{exchange.prefix}/{{tail:.*}}", exchange.serve)
         return app
 
 

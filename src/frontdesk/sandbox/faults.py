@@ -1,7 +1,8 @@
 """Faults on demand: what they are, which requests they meet, and how often.
 
 A fault is asked for at `POST /_sandbox/faults`, meets its next `n` matching requests, and is gone.
-One request takes every modifier that matches it (`delay`, `read_lag`, `twin`) and the first ending
+One request takes every modifier that matches it (`delay`, `read_lag`, `twin`, `duplicate_rows`,
+`repeat_page`) and the first ending
 that does (all others); endings behind that one wait for the next request. A request that is
 throttled takes none.
 """
@@ -35,9 +36,13 @@ class Kind(StrEnum):
     ERROR_IN_200 = "error_in_200"
     UNAUTHORISED = "unauthorised"
     SLOW_DRIP = "slow_drip"
+    THROTTLED = "throttled"
+    MAINTENANCE = "maintenance"
+    DUPLICATE_ROWS = "duplicate_rows"
+    REPEAT_PAGE = "repeat_page"
 
 
-MODIFIERS = frozenset({Kind.DELAY, Kind.READ_LAG, Kind.TWIN})
+MODIFIERS = frozenset({Kind.DELAY, Kind.READ_LAG, Kind.TWIN, Kind.DUPLICATE_ROWS, Kind.REPEAT_PAGE})
 
 _COMMON = frozenset({"vendor", "fault", "n", "match"})
 _EXTRA: Mapping[Kind, frozenset[str]] = {
@@ -108,12 +113,35 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What happens to one request."""
+    """What happens to one request. `duplicate` chooses the row of each list that comes twice;
+    `repeats`: the page that was read before comes again, in place of another one."""
 
     delay: float = 0.0
     read_lag: float = 0.0
     twin: Fault | None = None
     ending: Fault | None = None
+    duplicate: int | None = None
+    repeats: bool = False
+
+    def beside(self, other: Plan) -> Plan:
+        """Both at once; where only one can be played, it is this one's."""
+        return Plan(
+            delay=self.delay + other.delay,
+            read_lag=max(self.read_lag, other.read_lag),
+            twin=self.twin or other.twin,
+            ending=self.ending or other.ending,
+            duplicate=other.duplicate if self.duplicate is None else self.duplicate,
+            repeats=self.repeats or other.repeats,
+        )
+
+    @property
+    def end(self) -> str | None:
+        """The ending's name; a status that comes after the effect says so."""
+        if self.ending is None:
+            return None
+        if self.ending.fault is Kind.STATUS and self.ending.effect:
+            return "status_after_effect"
+        return self.ending.fault.value
 
 
 class FaultBook:
@@ -150,6 +178,8 @@ class FaultBook:
         delay = read_lag = 0.0
         twin: Fault | None = None
         ending: Fault | None = None
+        duplicate: int | None = None
+        repeats = False
         for fault in self._faults:
             if fault.vendor != vendor or not fault.match.meets(description, path):
                 continue
@@ -160,13 +190,17 @@ class FaultBook:
                 read_lag = max(read_lag, seconds)
             elif fault.fault is Kind.TWIN and twin is None:
                 twin = fault
+            elif fault.fault is Kind.DUPLICATE_ROWS:
+                duplicate = 0
+            elif fault.fault is Kind.REPEAT_PAGE:
+                repeats = True
             elif fault.fault not in MODIFIERS and ending is None:
                 ending = fault
             else:
                 continue
             fault.remaining -= 1
         self._faults = [fault for fault in self._faults if fault.remaining > 0]
-        return Plan(delay, read_lag, twin, ending)
+        return Plan(delay, read_lag, twin, ending, duplicate, repeats)
 
 
 def _parse(body: object, id_: str, vendors: frozenset[str]) -> Fault:

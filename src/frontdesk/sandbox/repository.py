@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 SCHEMA = """
 CREATE TABLE world (
@@ -40,6 +40,14 @@ CREATE TABLE effect (
 CREATE INDEX effect_by_time ON effect (written_at);
 """
 
+# What version 1 had not; a world of that version is kept.
+SCHEMA_SINCE_1 = """
+CREATE TABLE setting (
+  name TEXT PRIMARY KEY,
+  body TEXT NOT NULL
+) WITHOUT ROWID
+"""
+
 
 class WorldBusyError(RuntimeError):
     """Another process has this data directory's world open."""
@@ -51,7 +59,8 @@ class WorldOutdatedError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One record of one collection. `hidden_until` is Unix time; 0 means seen by all at once."""
+    """One record of one collection. `vendor` names the world, which is the vendor's code for its
+    first customer. `hidden_until` is Unix time; 0 means seen by all at once."""
 
     vendor: str
     collection: str
@@ -94,8 +103,9 @@ class Repository:
                 f"{path} is in use by another sandbox; stop it, or choose another data directory"
             ) from error
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            for statement in SCHEMA.split(";"):
+        missing = {0: SCHEMA + SCHEMA_SINCE_1, 1: SCHEMA_SINCE_1}.get(version)
+        if missing is not None:
+            for statement in missing.split(";"):
                 self._connection.execute(statement)
             self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         elif version != SCHEMA_VERSION:
@@ -108,12 +118,12 @@ class Repository:
         self._connection.close()
 
     def worlds(self) -> dict[str, tuple[int, str]]:
-        """Vendor to (seed, ISO date of the day it was seeded)."""
+        """World (a vendor's code, and which further customer) to (seed, ISO date of its seeding)."""
         rows = self._connection.execute("SELECT vendor, seed, anchor FROM world")
         return {vendor: (seed, anchor) for vendor, seed, anchor in rows}
 
     def records(self, vendor: str) -> Iterator[Row]:
-        """Every record of a vendor, by collection and number."""
+        """Every record of a world, by collection and number."""
         rows = self._connection.execute(
             "SELECT vendor, collection, number, parent, hidden_until, body FROM record"
             " WHERE vendor = ? ORDER BY collection, number",
@@ -171,8 +181,26 @@ class Repository:
         )
         return [{"sequence": sequence, **json.loads(body)} for sequence, body in rows]
 
+    def setting(self, name: str) -> dict[str, Any] | None:
+        """What was kept under a name, or None."""
+        row = self._connection.execute(
+            "SELECT body FROM setting WHERE name = ?", (name,)
+        ).fetchone()
+        return None if row is None else dict(json.loads(row[0]))
+
+    def keep(self, name: str, body: dict[str, Any] | None) -> None:
+        """Keep something under a name, in place of what was there; None forgets it."""
+        if body is None:
+            self._connection.execute("DELETE FROM setting WHERE name = ?", (name,))
+            return
+        self._connection.execute(
+            "INSERT INTO setting (name, body) VALUES (?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET body = excluded.body",
+            (name, _text(body)),
+        )
+
     def clear(self) -> None:
-        """Forget every world and every effect; sequences go on, so that no old one comes again."""
+        """Forget every world and every effect; settings stay, and sequences go on, so that no old one comes again."""
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             for table in ("record", "effect", "world"):

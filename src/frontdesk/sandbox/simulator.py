@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 from urllib.parse import parse_qsl
 
 from frontdesk.sandbox.community import Community
@@ -129,10 +129,12 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """A vendor's published throttles; `concurrency` counts requests in flight."""
+    """A vendor's published throttles; `concurrency` counts requests in flight. `per` says in words
+    what they are counted by: the credential, and what else a request's `scope` tells apart."""
 
     windows: tuple[Window, ...] = ()
     concurrency: int | None = None
+    per: str = "credential"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,8 @@ class Description:
     counts throttles by, within one credential; `x_resident_ids` are the residents it concerns.
     `lock` is what one request at a time may work on, within one credential (an idempotency key): a
     request that meets another one with its lock still at work is told so by `Scene.is_locked`.
+    `listing` names the list that a request reads a page of, alike for every page of it; empty
+    where it is none, or not paged.
     """
 
     operation: Operation
@@ -168,6 +172,16 @@ class Description:
     scope: str = ""
     x_resident_ids: frozenset[str] = field(default_factory=frozenset)
     lock: str = ""
+    listing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """How slow the vendor may be, in seconds: after a connection's end until an effect comes, and
+    until what was written shows in reads. A hostile sandbox keeps within them."""
+
+    late_effect_seconds: float = 5.0
+    read_lag_seconds: float = 1.0
 
 
 class Simulator(Protocol):
@@ -240,6 +254,45 @@ class Simulator(Protocol):
     def sign(self, reply: Reply, quota: Quota, /) -> Reply:
         """Add the headers that every answer of the vendor carries."""
         ...
+
+
+@runtime_checkable
+class StatesFigures(Protocol):
+    """A simulator that says how slow its vendor may be; others are a little slow."""
+
+    @property
+    def figures(self) -> Figures:
+        """The vendor's figures."""
+        ...
+
+
+@runtime_checkable
+class HasMaintenance(Protocol):
+    """A simulator whose vendor has a form of its own to say that it is down for maintenance; others
+    fail with 503."""
+
+    def maintenance(self, request: Request, /) -> Reply:
+        """The answer during maintenance."""
+        ...
+
+
+def figures_of(simulator: Simulator) -> Figures:
+    """How slow a simulator may be."""
+    return simulator.figures if isinstance(simulator, StatesFigures) else Figures()
+
+
+def maintenance_of(simulator: Simulator, request: Request) -> Reply:
+    """What a simulator answers during maintenance."""
+    if isinstance(simulator, HasMaintenance):
+        return simulator.maintenance(request)
+    return simulator.failure(request, 503)
+
+
+def listing_of(request: Request, *page_parameters: str, params: object = None) -> str:
+    """A name for the list that a request reads a page of: path, query and `params` (JSON), but for
+    the query parameters that say which page."""
+    query = {name: v for name, v in request.query.items() if name.lower() not in page_parameters}
+    return json.dumps([request.path, query, params], sort_keys=True, default=str)
 
 
 def derived_secret(vendor: str, public_id: str) -> str:

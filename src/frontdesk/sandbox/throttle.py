@@ -36,7 +36,8 @@ class Throttle:
         for caller in self._callers.values():
             caller.arrivals.clear()
 
-    def _scaled(self, amount: int) -> int:
+    def scaled(self, amount: int) -> int:
+        """What this sandbox makes of a published number."""
         return max(1, int(amount * self._factor))
 
     def enter(self, key: Hashable, limits: Limits) -> Quota:
@@ -45,11 +46,11 @@ class Throttle:
         while len(caller.arrivals) < len(limits.windows):
             caller.arrivals.append(deque())
         now = self._clock()
-        allowed = limits.concurrency is None or caller.in_flight < self._scaled(limits.concurrency)
+        allowed = limits.concurrency is None or caller.in_flight < self.scaled(limits.concurrency)
         for window, arrivals in zip(limits.windows, caller.arrivals, strict=True):
             while arrivals and arrivals[0] <= now - window.seconds:
                 arrivals.popleft()
-            allowed = allowed and len(arrivals) < self._scaled(window.amount)
+            allowed = allowed and len(arrivals) < self.scaled(window.amount)
         if allowed:
             caller.in_flight += 1
             for arrivals in caller.arrivals:
@@ -57,13 +58,19 @@ class Throttle:
         shares = tuple(
             Share(
                 window.name,
-                self._scaled(window.amount),
-                self._scaled(window.amount) - len(arrivals),
+                self.scaled(window.amount),
+                # Below what was used already, where the vendor has just lowered its limit.
+                max(0, self.scaled(window.amount) - len(arrivals)),
                 math.ceil(window.seconds - (now - arrivals[0])) if arrivals else 0,
             )
             for window, arrivals in zip(limits.windows, caller.arrivals, strict=True)
         )
         return Quota(allowed, shares)
+
+    def in_flight(self, key: Hashable) -> int:
+        """How many requests that were let in have not left yet."""
+        caller = self._callers.get(key)
+        return 0 if caller is None else caller.in_flight
 
     def leave(self, key: Hashable) -> None:
         """The request's answer has left, or its connection is gone."""

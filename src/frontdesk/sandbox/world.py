@@ -54,10 +54,13 @@ class _Collection:
 
 
 class World:
-    """Everything that one vendor's simulator knows."""
+    """Everything that one vendor's simulator knows of one of its customers (numbered from 1)."""
 
-    def __init__(self, vendor: str, repository: Repository) -> None:
+    def __init__(self, vendor: str, repository: Repository, customer: int = 1) -> None:
         self.vendor = vendor
+        self.customer = customer
+        # The first customer's world keeps the name that it had when there was no other.
+        self.key = vendor if customer == 1 else f"{vendor}/c{customer}"
         self._repository = repository
         self._collections: dict[str, _Collection] = {}
         # A PMS gives no id twice. Counted from the time, what is written here gets none that an
@@ -71,7 +74,7 @@ class World:
         given = (known.highest + 1 for known in self._collections.values())
         self.first_number = max(self.first_number, *given, 0)
         self._collections = {}
-        for row in self._repository.records(self.vendor):
+        for row in self._repository.records(self.key):
             self.collection(row.collection).put(row)
 
     def collection(self, name: str) -> _Collection:
@@ -88,6 +91,7 @@ class World:
         credential: str = "",
         hidden_seconds: float = 0.0,
         is_locked: bool = False,
+        duplicate: int | None = None,
     ) -> T:
         """Run `act` in a scene, and store what it wrote before returning what it answered."""
         moment = now or datetime.now(UTC)
@@ -100,6 +104,7 @@ class World:
             hidden_until=moment.timestamp() + hidden_seconds if hidden_seconds else 0.0,
             is_locked=is_locked,
             first_number=self.first_number,
+            duplicate=duplicate,
         )
         try:
             answer = act(scene)
@@ -120,7 +125,7 @@ class World:
             self, now=now, arrived_at=now, origin="staff", credential="", hidden_until=0.0
         )
         act(scene)
-        self._repository.write(scene.written, (), (self.vendor, seed, anchor.isoformat()))
+        self._repository.write(scene.written, (), (self.key, seed, anchor.isoformat()))
 
 
 class Scene:
@@ -128,6 +133,7 @@ class Scene:
 
     `now` is the simulated system's clock, UTC. Records under a read lag are absent from every read
     until their time has come. `is_locked`: another request is at work on what this one locks.
+    `duplicate`: in every list one record comes twice, which one this number chooses.
     """
 
     def __init__(
@@ -141,6 +147,7 @@ class Scene:
         hidden_until: float,
         is_locked: bool = False,
         first_number: int = 1,
+        duplicate: int | None = None,
     ) -> None:
         self._world = world
         self.now = now
@@ -150,6 +157,7 @@ class Scene:
         self.is_locked = is_locked
         self._hidden_until = hidden_until
         self._first_number = first_number
+        self._duplicate = duplicate
         self._clock = datetime.now(UTC).timestamp()
         self.written: list[Row] = []
         self.effects: list[EffectRow] = []
@@ -170,6 +178,12 @@ class Scene:
         return self._shown(known, known.children.get(parent, ()))
 
     def _shown(self, known: _Collection, numbers: Iterable[int]) -> Iterator[dict[str, Any]]:
+        if self._duplicate is not None:
+            rows = list(numbers)
+            if rows:
+                place = self._duplicate % len(rows)
+                rows.insert(place, rows[place])
+            numbers = rows
         for number in numbers:
             row = known.shown(number, self._clock)
             if row is not None:
@@ -192,7 +206,7 @@ class Scene:
         """Write a record, in place of the one of the same number if there is one. `at_once`: no read
         lag hides it, because the system itself goes by it (an idempotency key)."""
         hidden_until = 0.0 if at_once else self._hidden_until
-        row = Row(self._world.vendor, collection, number, parent, hidden_until, copy.deepcopy(body))
+        row = Row(self._world.key, collection, number, parent, hidden_until, copy.deepcopy(body))
         self._world.collection(collection).put(row)
         self.written.append(row)
         return row.body
@@ -212,6 +226,7 @@ class Scene:
         written_at = stamp(self.now)
         body = {
             "vendor": self._world.vendor,
+            "customer": self._world.customer,
             "x_id": x_id,
             "x_resident_id": x_resident_id,
             "kind": kind,

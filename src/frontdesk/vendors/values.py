@@ -15,6 +15,7 @@ import orjson
 _US_DATE = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})")
 _ISO_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
 _LONGEST_ID = 128
+_MOST_ROWS = 2**31 - 1
 _LONGEST_MESSAGE = 2_000
 
 
@@ -63,6 +64,12 @@ def number(value: object) -> int | float | None:
         if math.isfinite(found):
             return int(found) if found.is_integer() else found
     return None
+
+
+def count(value: object) -> int | None:
+    """A number of rows, as a list's head tells it; None for what no list can have."""
+    found = number(value)
+    return found if isinstance(found, int) and 0 <= found <= _MOST_ROWS else None
 
 
 def truth(value: object) -> bool | None:

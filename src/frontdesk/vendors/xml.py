@@ -1,31 +1,70 @@
 """XML as PMSs speak it: reading answers that may be hostile, and telling what XML cannot hold.
 
-Document types are refused, so no entity is expanded and nothing outside is read. Namespaces are not
-looked at: vendors drift in them, and in the case of their names too.
+Document types are refused, so no entity is expanded and nothing outside is read. A document's size,
+depth and number of elements are bounded while it is read: its reader walks it in one go, and holds
+up everything else meanwhile. Namespaces are not looked at: vendors drift in them, and in the case of
+their names too.
 """
 
 import re
 from collections.abc import Iterator
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 from xml.sax.saxutils import escape as _escape
 
 from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import fromstring
+from defusedxml.ElementTree import DefusedXMLParser
 
 from frontdesk.vendors.contract import Issue
+
+LARGEST_DOCUMENT = 16 << 20
+DEEPEST = 128
+MOST_ELEMENTS = 500_000
+MOST_ATTRIBUTES = 256
+"""Of one element. All four are far more than any PMS's answer has."""
 
 _UNFIT = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What no XML 1.0 document can hold, escaped or not (W3C XML 1.0, 2.2)."""
 
 
 class NotXmlError(ValueError):
-    """The bytes are no complete XML document, or one that declares a document type."""
+    """The bytes are no complete XML document, or one that declares a document type or is beyond the
+    bounds."""
+
+
+class _Bounded:
+    """Builds the tree, and stops at the bounds instead of at the end of the memory."""
+
+    def __init__(self) -> None:
+        self._builder = TreeBuilder()
+        self._depth = 0
+        self._elements = 0
+        self.data = self._builder.data
+        self.close = self._builder.close
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        self._depth += 1
+        self._elements += 1
+        if self._depth > DEEPEST:
+            raise NotXmlError(f"the document is nested deeper than {DEEPEST} levels")
+        if self._elements > MOST_ELEMENTS:
+            raise NotXmlError(f"the document has more than {MOST_ELEMENTS} elements")
+        if len(attributes) > MOST_ATTRIBUTES:
+            raise NotXmlError(f"an element has more than {MOST_ATTRIBUTES} attributes")
+        self._builder.start(tag, attributes)
+
+    def end(self, tag: str) -> None:
+        self._depth -= 1
+        self._builder.end(tag)
 
 
 def parse(body: bytes) -> Element:
     """The document's root. Raises NotXmlError."""
+    if len(body) > LARGEST_DOCUMENT:
+        raise NotXmlError(f"the document is larger than {LARGEST_DOCUMENT >> 20} MiB")
     try:
-        root: Element = fromstring(body, forbid_dtd=True)
+        parser = DefusedXMLParser(target=_Bounded(), forbid_dtd=True)
+        parser.feed(body)
+        root: Element = parser.close()
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
         raise NotXmlError(str(error)) from error
     return root

@@ -6,12 +6,12 @@ bounded: past the bound a request is refused at once, and nothing of it is kept.
 """
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -26,9 +26,11 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 LEARN_SECONDS = 10.0
-"""How long the fate of a commit is asked for before the caller is told that it is unknown."""
+"""How long the fate of a commit is asked for, from when it became unknown, before the caller is told
+that it is. The last question may go a little beyond it."""
 
 _LEARN_PAUSE_SECONDS = 0.25
+_LEAST_PATIENCE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +202,7 @@ class Intake:
         rows = [_row(place, waiting.write) for place, waiting in enumerate(batch)]
         try:
             taken = await _learnt(
-                partial(intake_repository.accept, self._database, rows), len(rows)
+                lambda again: intake_repository.accept(self._database, rows, again), len(rows)
             )
         except _FateUnknownError:
             for waiting in batch:
@@ -227,7 +229,8 @@ class Intake:
             # One at a time: single events must not wait behind a row of large transactions.
             async with self._one_call:
                 taken = await _learnt(
-                    partial(intake_repository.accept_call, self._database, row, rows), len(rows)
+                    lambda again: intake_repository.accept_call(self._database, row, rows, again),
+                    len(rows),
                 )
         except _FateUnknownError:
             raise _unknown({"job_ids": [str(write.id) for write in call.writes]}) from None
@@ -245,23 +248,23 @@ class Intake:
             task.exception()
 
 
-async def _learnt(accept: Callable[[], Awaitable[T]], writes: int) -> T:
+async def _learnt(accept: Callable[[float | None], Awaitable[T]], writes: int) -> T:
     """What `accept` says, asked again while the fate of its commit is unknown: with the same ids
-    what was committed is found, and what was not is inserted. Raises `_FateUnknownError`."""
+    what was committed is found, and what was not is inserted. It is given None at first, then the
+    seconds that it may take. Raises `_FateUnknownError`."""
+    try:
+        return await accept(None)
+    except CommitUnknown as error:
+        log.warning("intake_fate_asked_for", writes=writes, reason=str(error))
     give_up_at = time.monotonic() + LEARN_SECONDS
-    fate_unknown = False
     while True:
-        try:
-            return await accept()
-        except CommitUnknown:
-            fate_unknown = True
-        except DatabaseUnavailable:
-            if not fate_unknown:
-                raise
-        if time.monotonic() >= give_up_at:
+        await asyncio.sleep(_LEARN_PAUSE_SECONDS)
+        left = give_up_at - time.monotonic()
+        if left <= 0:
             log.error("intake_fate_unknown", writes=writes)
             raise _FateUnknownError
-        await asyncio.sleep(_LEARN_PAUSE_SECONDS)
+        with contextlib.suppress(DatabaseUnavailable):
+            return await accept(max(left, _LEAST_PATIENCE_SECONDS))
 
 
 def _row(place: int, write: NewWrite) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import orjson
 
-from frontdesk.database.pool import Database
+from frontdesk.database.pool import Database, Record
 
 
 class Taken(NamedTuple):
@@ -33,12 +33,23 @@ SELECT job_id, fingerprint, answer FROM idempotency_keys
 WHERE account_id = $1 AND key = $2 AND created_at >= clock_timestamp() - interval '24 hours'
 """
 
+# A row that is seen may stand on this server alone: a commit whose wait for the synchronous standby
+# was broken off is visible from then on, and a failover would take it back. What only reads does not
+# wait for the standby; what leaves a trace in the log does, and the log is replicated in order.
+_STAND = "SELECT pg_logical_emit_message(true, 'frontdesk', ''::text)"
 
-async def accept(database: Database, rows: Sequence[dict[str, Any]]) -> dict[UUID, Taken]:
-    """Commit these writes; what comes back was not accepted, because its key is taken."""
+
+async def accept(
+    database: Database, rows: Sequence[dict[str, Any]], again: float | None = None
+) -> dict[UUID, Taken]:
+    """Commit these writes; what comes back was not accepted, because its key is taken. `again`: see
+    `_stored`."""
     timed = any(row["send_at"] is not None or row["expires_at"] is not None for row in rows)
-    refused = await database.fetch(
-        _ACCEPT_TIMED if timed else _ACCEPT, orjson.dumps(list(rows), default=str).decode()
+    refused = await _stored(
+        database,
+        again,
+        _ACCEPT_TIMED if timed else _ACCEPT,
+        orjson.dumps(list(rows), default=str).decode(),
     )
     return {
         row["refused_id"]: Taken(
@@ -49,16 +60,23 @@ async def accept(database: Database, rows: Sequence[dict[str, Any]]) -> dict[UUI
 
 
 async def accept_call(
-    database: Database, call: dict[str, Any], rows: Sequence[dict[str, Any]]
+    database: Database,
+    call: dict[str, Any],
+    rows: Sequence[dict[str, Any]],
+    again: float | None = None,
 ) -> Taken | None:
-    """Commit the writes of one call and its key, all or nothing; what comes back holds the key."""
-    row = await database.fetch_row(
+    """Commit the writes of one call and its key, all or nothing; what comes back holds the key.
+    `again`: see `_stored`."""
+    held = await _stored(
+        database,
+        again,
         _ACCEPT_CALL,
         orjson.dumps(call, default=str).decode(),
         orjson.dumps(list(rows), default=str).decode(),
     )
-    if row is None:
+    if not held:
         return None
+    (row,) = held
     return Taken(None, row["taken_by"], row["fingerprint"], orjson.loads(row["answer"]))
 
 
@@ -67,4 +85,19 @@ async def look_up(database: Database, account_id: UUID, key: str) -> Taken | Non
     row = await database.fetch_row(_LOOK_UP, account_id, key)
     if row is None:
         return None
+    # The caller will be told that it is accepted.
+    await database.execute(_STAND)
     return Taken(None, row["job_id"], row["fingerprint"], orjson.loads(row["answer"]))
+
+
+async def _stored(
+    database: Database, again: float | None, sql: str, *arguments: str
+) -> list[Record]:
+    """The rows of one statement, committed. `again`: what it stores may be there already, by a commit
+    whose fate is unknown; when this returns, it is on the synchronous standbys as well. That many
+    seconds each part of it may take."""
+    if again is None:
+        return await database.fetch(sql, *arguments)
+    async with database.transaction(again) as transaction:
+        await transaction.execute(_STAND, patience=again)
+        return await transaction.fetch(sql, *arguments, patience=again)

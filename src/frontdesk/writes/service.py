@@ -21,8 +21,17 @@ from frontdesk.writes import repository
 from frontdesk.writes.idempotency import Key
 from frontdesk.writes.intake import Accepted, Intake, Mismatched, NewWrite, Replayed
 from frontdesk.writes.logs import Logs
-from frontdesk.writes.status import ENDED_STATES, FAILED_STATES, Row, marker_of, status_of
+from frontdesk.writes.status import (
+    ENDED_STATES,
+    FAILED_STATES,
+    Row,
+    marker_of,
+    status_of,
+    write_status,
+)
 from frontdesk.writes.waiters import Waiters
+
+__all__ = ["Step", "WritesService", "mismatch", "write_status"]
 
 BEAT_SECONDS = 15.0
 _CANCEL_PORTION = 500

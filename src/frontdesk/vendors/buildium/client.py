@@ -151,9 +151,11 @@ async def listed(
         raise _refused(answer, "Buildium's answer is no list.")
     if any(not isinstance(item, Mapping) or _id_of(item) is None for item in found):
         raise _refused(answer, "Buildium's list holds an entry without an id.")
-    total = values.number(answer.headers.get("x-total-count"))
-    whole = int(total) if total is not None else None
     reached = offset + len(found)
+    whole = values.count(answer.headers.get("x-total-count"))
+    if whole is not None and whole < reached:
+        # It is contradicted by what came with it, and must not end the list.
+        whole = None
     if not found or (reached >= whole if whole is not None else len(found) < PAGE_SIZE):
         return tuple(found), None, whole
     return tuple(found), reached, whole

@@ -71,8 +71,7 @@ async def leaf(
     items = items_of(client.read_result(answer))
     if items is None:
         client.refuse(answer, f"Entrata's answer to {method} has no list.")
-    stated = values.number(answer.headers.get("x-total-count"))
-    total = int(stated) if stated is not None else None
+    total = values.count(answer.headers.get("x-total-count"))
     if not items:
         return Leaf((), None, total)
     mark = zlib.crc32(orjson.dumps(items[0], default=str))
@@ -82,6 +81,9 @@ async def leaf(
     if repeated:
         return Leaf((), None, None)
     seen = place.seen + len(items)
+    if total is not None and total < seen:
+        # It is contradicted by what came with it, and must not end the list.
+        total = None
     if total is not None:
         more = seen < total
     elif "link" in answer.headers:

@@ -101,9 +101,9 @@ async def listed(
     """
     paged = {**query, "orderby": "id", "limit": str(PAGE_SIZE), "offset": str(offset)}
     items, answer = await _items(session, path, paged)
-    told = values.number(answer.headers.get("x-total-count"))
+    told = values.count(answer.headers.get("x-total-count"))
     reached = offset + len(items)
-    total = int(told) if told is not None and told >= reached else None
+    total = told if told is not None and told >= reached else None
     if not items or (len(items) < PAGE_SIZE and (total is None or total <= reached)):
         return items, None, total
     return items, reached, total

@@ -206,8 +206,7 @@ async def listed(
     answer = await session.call(request(session.access, "GET", path, paged))
     if answer.status not in (200, 204):
         raise ReadRefused(failure(answer))
-    total = values.number(answer.headers.get("x-total-results"))
-    whole = int(total) if total is not None else None
+    whole = values.count(answer.headers.get("x-total-results"))
     if not answer.body.strip():
         if whole is not None and whole > (page - 1) * PAGE_SIZE:
             raise _refused(answer, "Rent Manager's list is empty where it tells of rows.")
@@ -223,6 +222,9 @@ async def listed(
         for item in found
     ):
         raise _refused(answer, "Rent Manager's list holds an entry without an id.")
+    if whole is not None and whole < (page - 1) * PAGE_SIZE + len(found):
+        # It is contradicted by what came with it, and must not end the list.
+        whole = None
     if not found:
         more = False
     elif whole is not None:

@@ -13,6 +13,7 @@ from functools import partial
 from frontdesk.sandbox.community import Community
 from frontdesk.sandbox.simulator import (
     Description,
+    Figures,
     Limits,
     Operation,
     Quota,
@@ -20,6 +21,7 @@ from frontdesk.sandbox.simulator import (
     Request,
     Window,
     derived_secret,
+    listing_of,
     proves,
 )
 from frontdesk.sandbox.world import Scene
@@ -56,6 +58,7 @@ GUESSES = (
     "Somebody with several leases is a tenant for each occupancy.",
     "Tenants have `Email`, `Phone` and `MobilePhone`, units `CurrentOccupancyId`.",
     "Users have `Role` and `HiddenAt`; leases name unit, tenants, `StartOn` and `EndOn`.",
+    "A request may take effect 40 s after its connection, and show in lists 1 s after that.",
     "The windows slide, and each credential has its own.",
 )
 
@@ -105,8 +108,10 @@ class AppfolioSimulator:
             Window("SECOND", 8, 1),
             Window("MINUTE", 256, 60),
             Window("HOUR", 4_096, 3_600),
-        )
+        ),
+        per="client id",
     )
+    figures = Figures(late_effect_seconds=40.0, read_lag_seconds=1.0)
 
     def credentials(self, number: int) -> Mapping[str, str]:
         """Credential set `number`."""
@@ -153,6 +158,7 @@ class AppfolioSimulator:
             operation,
             x_resident_ids=frozenset({tenant[1]} if tenant is not None else ()),
             lock=key_of(request) or "",
+            listing=listing_of(request, "page[number]", "page[size]"),
         )
 
     def handle(self, request: Request, scene: Scene) -> Reply:
@@ -191,6 +197,10 @@ class AppfolioSimulator:
     def unauthorised(self, _request: Request) -> Reply:
         """701: the credential is refused."""
         return error(701)
+
+    def maintenance(self, _request: Request) -> Reply:
+        """533: most nights, for some hours."""
+        return error(533)
 
     def error_in_success(
         self, _request: Request, _code: int | None, _level: str | None

@@ -11,12 +11,14 @@ from functools import partial
 from frontdesk.sandbox.community import Community
 from frontdesk.sandbox.simulator import (
     Description,
+    Figures,
     Limits,
     Operation,
     Quota,
     Reply,
     Request,
     derived_secret,
+    listing_of,
     proves,
 )
 from frontdesk.sandbox.world import Scene
@@ -36,6 +38,7 @@ GUESSES = (
     "Unknown query parameters are passed over.",
     "Notes written through the API bear one user of the account, whatever the key.",
     "UpdatedDateTime has whole seconds, as in the documentation's examples.",
+    "A request may take effect 20 s after its connection, and show in lists 1 s after that.",
     "The limit of ten counts requests in flight per key; a refused one answers at once.",
     "Spelling of Participant in phone logs (Id, Type) and of the lease's Tenants list.",
 )
@@ -87,6 +90,7 @@ _ROUTES = (
     _route("/v1/communications/phonelogs/{id}", GET=notes.read_phone_log),
 )
 
+_PAGE = ("limit", "offset")
 _TENANT = re.compile(r"/v1/leases/tenants/(\d+)")
 
 
@@ -96,7 +100,8 @@ class BuildiumSimulator:
 
     vendor = VENDOR
     guesses = GUESSES
-    limits = Limits(concurrency=10)
+    limits = Limits(concurrency=10, per="client id")
+    figures = Figures(late_effect_seconds=20.0, read_lag_seconds=1.0)
 
     def credentials(self, number: int) -> Mapping[str, str]:
         """Credential set `number`."""
@@ -138,13 +143,15 @@ class BuildiumSimulator:
     def describe(self, request: Request, _scene: Scene) -> Description:
         """GET reads, everything else writes; the tenant is in the path or the participant."""
         operation = Operation.READ if request.method == "GET" else Operation.WRITE
+        listing = listing_of(request, *_PAGE)
         tenant = _TENANT.match(request.path)
         if tenant is not None:
-            return Description(operation, x_resident_ids=frozenset({tenant[1]}))
+            who = frozenset({tenant[1]})
+            return Description(operation, x_resident_ids=who, listing=listing)
         participant = request.json_object.get("Participant")
         if isinstance(participant, dict):
             return Description(operation, x_resident_ids=frozenset({str(participant.get("Id"))}))
-        return Description(operation)
+        return Description(operation, listing=listing)
 
     def handle(self, request: Request, scene: Scene) -> Reply:
         """Answer one request."""

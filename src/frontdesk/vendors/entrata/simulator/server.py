@@ -11,6 +11,7 @@ from typing import Any
 from frontdesk.sandbox.community import Community
 from frontdesk.sandbox.simulator import (
     Description,
+    Figures,
     Limits,
     Malformed,
     Operation,
@@ -19,6 +20,7 @@ from frontdesk.sandbox.simulator import (
     Request,
     Window,
     derived_secret,
+    listing_of,
     proves,
 )
 from frontdesk.sandbox.world import Scene
@@ -61,6 +63,7 @@ GUESSES = (
     "Without page_no and per_page everything comes at once; per_page has no maximum.",
     "Quotas slide; Reset is the time until the oldest counted request leaves its window.",
     "A disabled property refuses writes.",
+    "A request may take effect 20 s after its connection, and show in lists 4 s after that.",
 )
 
 Handler = Callable[[Call, Scene], Reply]
@@ -105,8 +108,10 @@ class EntrataSimulator:
             Window("DAY", 15_000, 86_400),
             Window("HOUR", 1_000, 3_600),
             Window("MINUTE", 150, 60),
-        )
+        ),
+        per="API key and method",
     )
+    figures = Figures(late_effect_seconds=20.0, read_lag_seconds=4.0)
 
     def credentials(self, number: int) -> Mapping[str, str]:
         """Credential set `number`."""
@@ -169,6 +174,7 @@ class EntrataSimulator:
             # A name that no method has must not open a quota of its own.
             scope=f"{service}/{name}" if (service, name) in _METHODS else "",
             x_resident_ids=frozenset(str(number) for number in _customers(params, scene)),
+            listing=listing_of(request, "page_no", "per_page", params=params),
         )
 
     def handle(self, request: Request, scene: Scene) -> Reply:

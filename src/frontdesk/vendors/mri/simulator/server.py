@@ -13,6 +13,7 @@ from functools import partial
 from frontdesk.sandbox.community import Community
 from frontdesk.sandbox.simulator import (
     Description,
+    Figures,
     Json,
     Limits,
     Operation,
@@ -21,6 +22,7 @@ from frontdesk.sandbox.simulator import (
     Request,
     Window,
     derived_secret,
+    listing_of,
     proves,
 )
 from frontdesk.sandbox.world import Scene
@@ -56,6 +58,7 @@ GUESSES = (
     "The words of every refusal; fields that are not known are refused; an entry alone is taken.",
     "A user who may only read gets a 400 on writes; a wrong method a 405.",
     "A missing description is an empty one; ActionDescription has no limit.",
+    "What was written shows in lists within 4 s.",
     "Action codes and their descriptions are this customer's own.",
 )
 
@@ -84,7 +87,9 @@ class MriSimulator:
 
     vendor = VENDOR
     guesses = GUESSES
-    limits = Limits(windows=(Window("5 minutes", 1_000, 300.0),))
+    limits = Limits(windows=(Window("5 minutes", 1_000, 300.0),), per="partner key")
+    # Answers that take 90 to 180 s are normal, and so are callers who did not wait for them.
+    figures = Figures(late_effect_seconds=180.0, read_lag_seconds=4.0)
 
     def credentials(self, number: int) -> Mapping[str, str]:
         """Credential set `number`, but for the address."""
@@ -125,7 +130,12 @@ class MriSimulator:
         operation = Operation.READ if request.method == "GET" else Operation.WRITE
         resident = one(request, "NameID") or actions.peeked(request).get("NameID")
         named = frozenset({str(resident)}) if resident else frozenset[str]()
-        return Description(operation, label=api_of(request), x_resident_ids=named)
+        return Description(
+            operation,
+            label=api_of(request),
+            x_resident_ids=named,
+            listing=listing_of(request, "$top", "$skip"),
+        )
 
     def handle(self, request: Request, scene: Scene) -> Reply:
         """Answer one request."""

@@ -13,5 +13,6 @@ GUESSES = (
     "getresidentlistinfo tells a resident once for each of his leases.",
     "Telephone numbers stand in cellphone and homephone, notice in noticegivendate.",
     "Ids of leases, units, residents and agents are the same at all sites of one company.",
+    "A request may take effect 60 s after its connection, and show in lists 4 s after that.",
     "Spelling of the rows of getsitelist and getbuildings.",
 )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from frontdesk.sandbox.simulator import (
     Description,
+    Figures,
     Operation,
     Reply,
     Request,
@@ -28,6 +29,9 @@ from frontdesk.vendors.onesite.simulators.spelling import Spelling
 
 _LICENCE = re.compile(r"((sandbox|readonly|writeonly)-[0-9]{1,6})\.([0-9a-f]{40})")
 _MEDIA_TYPES = {"text/xml": soap.SOAP_11, "application/soap+xml": soap.SOAP_12}
+
+# Clients were seen to wait for 60 s: so long an answer may take, and its effect with it.
+FIGURES = Figures(late_effect_seconds=60.0, read_lag_seconds=4.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,14 @@ from functools import partial
 from frontdesk.sandbox.community import Community
 from frontdesk.sandbox.simulator import (
     Description,
+    Figures,
     Limits,
     Operation,
     Quota,
     Reply,
     Request,
     derived_secret,
+    listing_of,
     proves,
 )
 from frontdesk.sandbox.world import Scene
@@ -50,6 +52,7 @@ GUESSES = (
     "The lease's words: Active, Active - Notice Given, Approved, Terminated.",
     "Unknown query parameters are passed over; every list takes orderby=id.",
     "A wrong method on a known REST path answers 405; DELETE answers 404.",
+    "A request may take effect 20 s after its connection, and show in lists 4 s after that.",
     "No throttle: none is published.",
 )
 
@@ -103,6 +106,7 @@ class PropertywareSimulator:
     vendor = VENDOR
     guesses = GUESSES
     limits = Limits()
+    figures = Figures(late_effect_seconds=20.0, read_lag_seconds=4.0)
 
     def credentials(self, number: int) -> Mapping[str, str]:
         """Credential set `number`, with the keys of both APIs."""
@@ -154,10 +158,11 @@ class PropertywareSimulator:
             return Description(kind, label=call.operation, x_resident_ids=residents)
         if contact := _CONTACT.fullmatch(request.path):
             return Description(Operation.READ, x_resident_ids=frozenset({contact[1]}))
+        listing = listing_of(request, *_PAGED)
         match = _LEASE.fullmatch(request.path)
         lease = None if match is None else scene.get("leases", int(match[1]))
         tenants = frozenset[str]() if lease is None else notes.tenants_of(lease)
-        return Description(Operation.READ, x_resident_ids=tenants)
+        return Description(Operation.READ, x_resident_ids=tenants, listing=listing)
 
     def handle(self, request: Request, scene: Scene) -> Reply:
         """Answer one request."""

@@ -108,6 +108,7 @@ class OdeSimulator:
     vendor = VENDOR
     guesses = GUESSES
     limits = Limits()
+    figures = service.FIGURES
 
     def credentials(self, number: int) -> Mapping[str, str]:
         """Credential set `number`; the first is for the largest site."""

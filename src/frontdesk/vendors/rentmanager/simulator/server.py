@@ -11,6 +11,7 @@ from email.utils import format_datetime
 from frontdesk.sandbox.community import Community
 from frontdesk.sandbox.simulator import (
     Description,
+    Figures,
     Json,
     Limits,
     Operation,
@@ -19,6 +20,7 @@ from frontdesk.sandbox.simulator import (
     Request,
     Window,
     derived_secret,
+    listing_of,
 )
 from frontdesk.sandbox.world import Scene
 from frontdesk.vendors.rentmanager.simulator import answers, history, tokens
@@ -31,6 +33,7 @@ WINDOW_SECONDS = 60
 
 GUESSES = (
     "The company is told by the number in the user's name, not by the host.",
+    "A request may take effect 30 s after its connection, and show in lists 1 s after that.",
     "Logins count in the company's minute; a call without a good token counts in none.",
     "Tokens are made of a signature; real ones tell nothing.",
     "AuthorizePartner answers as AuthorizeUser does, whatever its body.",
@@ -80,7 +83,8 @@ class RentManagerSimulator:
 
     vendor = VENDOR
     guesses = GUESSES
-    limits = Limits(windows=(Window("minute", 500, WINDOW_SECONDS),))
+    limits = Limits(windows=(Window("minute", 500, WINDOW_SECONDS),), per="company")
+    figures = Figures(late_effect_seconds=30.0, read_lag_seconds=1.0)
 
     def credentials(self, number: int) -> Mapping[str, str]:
         """Credential set `number`."""
@@ -136,7 +140,12 @@ class RentManagerSimulator:
         operation = Operation.READ if request.method == "GET" else Operation.WRITE
         tenant = _TENANT.match(request.path)
         who = frozenset({tenant[1]}) if tenant is not None else frozenset[str]()
-        return Description(operation, label=label, x_resident_ids=who)
+        return Description(
+            operation,
+            label=label,
+            x_resident_ids=who,
+            listing=listing_of(request, "pagesize", "pagenumber"),
+        )
 
     def handle(self, request: Request, scene: Scene) -> Reply:
         """Answer one request."""

@@ -1,6 +1,6 @@
-"""Encrypts credentials, and finds the key for it.
+"""Encrypts what must not be read in the database, and finds the key for it.
 
-AES-256-GCM with a fresh nonce per value, bound to its integration: a value copied to another row
+AES-256-GCM with a fresh nonce per value, bound to what it belongs to: a value copied to another row
 does not open there. The key itself is never logged, shown or stored in the database; a fingerprint
 of it is, so that no process works with the wrong key. Without a key nothing starts: there is no
 fallback to plain text.
@@ -40,7 +40,7 @@ class KeyMismatch(EncryptionKeyError):  # noqa: N818 — says what is wrong with
 
 
 class UnreadableError(Exception):
-    """A stored value does not open: it was altered, or belongs to another integration or key."""
+    """A stored value does not open: it was altered, or belongs to another row or key."""
 
 
 class Vault:
@@ -74,6 +74,14 @@ class Vault:
     def open_token(self, session: str, sealed: bytes) -> str:
         """What `seal_token` sealed. Raises UnreadableError."""
         return self._open(sealed, session.encode()).decode()
+
+    def seal_text(self, owner: UUID, text: str) -> bytes:
+        """A text, sealed for what has this id."""
+        return self._seal(text.encode(), b"text" + owner.bytes)
+
+    def open_text(self, owner: UUID, sealed: bytes) -> str:
+        """What `seal_text` sealed. Raises UnreadableError."""
+        return self._open(sealed, b"text" + owner.bytes).decode()
 
     def session_name(self, vendor: str, base_url: str, credentials: Mapping[str, Any]) -> str:
         """Names the session of these credentials at this address: a keyed hash."""

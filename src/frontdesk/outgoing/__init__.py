@@ -1,0 +1,1 @@
+"""Calls to the outside: which addresses they may reach, whoever named the URL."""

@@ -1,0 +1,1 @@
+"""Webhooks: who wants to know what, and telling them."""

@@ -1,0 +1,1 @@
+"""Webhooks, through a real API, a real database and a real receiver."""
