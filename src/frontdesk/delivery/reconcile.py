@@ -5,7 +5,7 @@ PMS is asked. *Found* counts at once. *Not found* counts only from a read begun 
 could have taken effect and become visible; only then is the event sent again.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -71,8 +71,7 @@ class Reconciler:
         if not holding.declaration.read_back.possible:
             await self._not_askable(holding, write, "this PMS cannot be asked.")
             return
-        settled_at = await self._settled_at(holding, write)
-        began = datetime.now(UTC)
+        settled_at, began = await self._settled_at(holding, write)
         try:
             found = await self._reader.read_events(holding, plan, "write")
         except Unaskable as error:
@@ -132,15 +131,18 @@ class Reconciler:
             return uncertain("hold", reason), "touched"
         return Transition("retrying", settled=True), "not_found"
 
-    async def _settled_at(self, holding: Holding, write: Claimed) -> datetime:
+    async def _settled_at(self, holding: Holding, write: Claimed) -> tuple[datetime, datetime]:
         """From when on a read that does not show the record means that it is not there. Counted
-        from the end of the connection: one that hung until our timeout was alive that long."""
+        from the end of the connection: one that hung until our timeout was alive that long. And the
+        time now, before the read begins; both by the database's clock, or a wall clock that is
+        ahead here would take a record that is not there yet for one that never will be."""
         read_back = holding.declaration.read_back
-        departed = write.send_before or datetime.now(UTC)
-        ended = await self._repository.last_send_ended(write.id, write.retry_of)
-        return max(departed, ended or departed) + timedelta(
+        ended, now = await self._repository.last_send_ended(write.id, write.retry_of)
+        departed = write.send_before or now
+        settled_at = max(departed, ended or departed) + timedelta(
             seconds=read_back.late_effect_s + read_back.visible_after_s
         )
+        return settled_at, now
 
     @staticmethod
     def _look_again(began: datetime, settled_at: datetime, write: Claimed) -> Transition:

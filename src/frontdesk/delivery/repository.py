@@ -78,7 +78,9 @@ WHERE i.updated_at <> known.updated_at
 
 # --- claiming and finishing -----------------------------------------------------------------------
 
-_CLAIM = "SELECT * FROM claim_writes($1, $2::jsonb, $3)"
+# What is counted from moments of the database is counted to one of its own: a worker's wall clock may
+# be wrong, and may jump.
+_CLAIM = "SELECT c.*, clock_timestamp() AS claimed_at FROM claim_writes($1, $2::jsonb, $3) AS c"
 _FINISH = "SELECT finish_attempts($1, $2::jsonb) AS id"
 
 # The clock is asked once: asked for each row, it could not be looked up in the index, and a long
@@ -118,7 +120,7 @@ ORDER BY a.outcome, own DESC, a.number DESC LIMIT 1
 """
 
 _LAST_SEND_ENDED = """
-SELECT max(finished_at) FROM attempts
+SELECT max(finished_at) AS ended, clock_timestamp() AS now FROM attempts
 WHERE job_id = ANY (array_remove(ARRAY[$1::uuid, $2::uuid], NULL)) AND kind = 'send'
     AND outcome IS DISTINCT FROM 'not_sent'
 """
@@ -213,7 +215,8 @@ GROUP BY l.not_before, l.not_before_reason
 @dataclass(frozen=True, slots=True)
 class Claimed:
     """A write in this worker's hands. `state` is `sending` (an attempt is on disk) or
-    `reconciling`. `unsettled`: an earlier send may have had an effect."""
+    `reconciling`. `unsettled`: an earlier send may have had an effect. `claimed_at`
+    is by the database's clock, like every moment here."""
 
     id: UUID
     integration_id: UUID
@@ -230,6 +233,7 @@ class Claimed:
     retry_of: UUID | None
     unsettled: bool
     attempt_id: UUID | None
+    claimed_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,6 +347,7 @@ class DeliveryRepository:
                     retry_of=row["retry_of"],
                     unsettled=row["unsettled"],
                     attempt_id=row["attempt_id"],
+                    claimed_at=row["claimed_at"],
                 )
             )
         return claimed, exhausted
@@ -383,11 +388,15 @@ class DeliveryRepository:
         own = words.pop("own")
         return Evidence(Outcome(OutcomeKind(words.pop("outcome")), **words), own)
 
-    async def last_send_ended(self, write_id: UUID, retry_of: UUID | None) -> datetime | None:
-        ended: datetime | None = await self._database.fetch_value(
-            _LAST_SEND_ENDED, write_id, retry_of
-        )
-        return ended
+    async def last_send_ended(
+        self, write_id: UUID, retry_of: UUID | None
+    ) -> tuple[datetime | None, datetime]:
+        """When the last send of this write (or of the one that it retries) ended, and what the time
+        is now: both by the database's clock."""
+        row = await self._database.fetch_row(_LAST_SEND_ENDED, write_id, retry_of)
+        if row is None:  # pragma: no cover — an aggregate always has a row
+            raise LookupError(write_id)
+        return row["ended"], row["now"]
 
     async def tied(
         self, integration_id: UUID, write_id: UUID, x_ids: Sequence[str], before: datetime

@@ -250,7 +250,7 @@ def is_keyed(holding: Holding, write: Claimed, plan: Plan) -> bool:
         return False
     if write.retry_of is not None or write.first_sent_at is None:
         return False
-    return datetime.now(UTC) - write.first_sent_at < KEY_KNOWN_FOR
+    return write.claimed_at - write.first_sent_at < KEY_KNOWN_FOR
 
 
 def _attempt_record(

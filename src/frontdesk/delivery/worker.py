@@ -1,10 +1,9 @@
 """The worker process: holds integrations by lease, claims their writes, and carries them out.
 
 Its loops: a heartbeat that keeps every lease alive; one that takes over what nobody holds; one that
-claims as many writes as there are free slots; one that reads catalogs; one that learns ids; one
-that moves scheduled writes into their lanes; one that expires; one
-that purges. None waits for another, and a PMS
-that hangs costs its own integration only.
+claims as many writes as there are free slots; one that reads catalogs; ones that learn ids and look
+again for what is uncertain; one that moves scheduled writes into their lanes; ones that expire and
+purge. None waits for another, and a PMS that hangs costs its own integration only.
 """
 
 import asyncio
