@@ -3,9 +3,14 @@
 A budget of n calls in s seconds is kept if no s seconds, wherever they begin, saw more than n calls
 arrive; whoever made them and whatever came of them. A concurrency is kept if no call found more at
 work. What a simulator enforces is asked of the sandbox, not of the product that is to keep it.
+
+A sandbox that the machine keeps from running looks late, and finds in a heap what came one by one.
+It says since when each call may have been waiting, and only those count together that cannot have
+come apart; heaps that may be the sandbox's own are counted beside.
 """
 
 import asyncio
+import itertools
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,11 +34,13 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One request as it came in. `budget`: what the vendor counts together; `at`: seconds on the
-    simulators' clock; `at_work`: the budget's calls under way, this one with them."""
+    """One request as it came in. `budget`: what the vendor counts together; `at`: when it was seen,
+    seconds on the simulators' clock, and `not_before`, the earliest moment at which it can have
+    come; `at_work`: the budget's calls under way, this one with them."""
 
     vendor: str
     budget: str
+    not_before: float
     at: float
     at_work: int
 
@@ -41,7 +48,7 @@ class Arrival:
 @dataclass(frozen=True, slots=True)
 class Overrun:
     """More calls than a limit allows: the worst such moment of one budget, and how many calls came
-    above the limit in all."""
+    above the limit in all. `certain`: the simulators cannot have heaped them up themselves."""
 
     vendor: str
     budget: str
@@ -49,6 +56,7 @@ class Overrun:
     worst: int
     began: float
     calls_above: int
+    certain: bool
 
 
 class Arrivals:
@@ -87,7 +95,13 @@ class Arrivals:
         with self._path.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(arrival) + "\n" for arrival in arrivals)
         self.found += [
-            Arrival(each["vendor"], each["budget"], each["clock"], each["in_flight"])
+            Arrival(
+                each["vendor"],
+                each["budget"],
+                each["not_before"],
+                each["clock"],
+                each["in_flight"],
+            )
             for each in arrivals
             # Who proves no credential is counted by nobody.
             if each["budget"] is not None
@@ -113,21 +127,45 @@ def overruns(arrivals: Iterable[Arrival], limits: Mapping[str, Sequence[Limit]])
     for (vendor, budget), calls in budgets.items():
         calls.sort(key=lambda each: each.at)
         for limit in limits.get(vendor, ()):
-            counts = _in_window(calls, limit.seconds) if limit.seconds else _at_work(calls)
+            counts = _seen_in(calls, limit.seconds) if limit.seconds else _at_work(calls)
             worst, began = max(counts)
-            if worst > limit.calls:
-                above = sum(count > limit.calls for count, _ in counts)
-                found.append(Overrun(vendor, budget, limit, worst, -began, above))
+            if worst <= limit.calls:
+                continue
+            if limit.seconds:
+                certain = _certainly_in(calls, limit.seconds)
+                is_certain = max(certain)[0] > limit.calls
+                counts = certain if is_certain else counts
+                worst, began = max(counts)
+            else:
+                is_certain = True
+            above = sum(count > limit.calls for count, _ in counts)
+            found.append(Overrun(vendor, budget, limit, worst, -began, above, is_certain))
     return found
 
 
-def _in_window(calls: Sequence[Arrival], seconds: float) -> list[tuple[int, float]]:
-    """For each call: how many came in the stretch that ends with it, and minus when that began."""
+def _seen_in(calls: Sequence[Arrival], seconds: float) -> list[tuple[int, float]]:
+    """For each call: how many were seen in the stretch that ends with it, and minus when it began."""
     counts, first = [], 0
     for last, call in enumerate(calls):
         while calls[first].at <= call.at - seconds:
             first += 1
         counts.append((last - first + 1, -calls[first].at))
+    return counts
+
+
+def _certainly_in(calls: Sequence[Arrival], seconds: float) -> list[tuple[int, float]]:
+    """For each call: how many came, whenever they came, in the stretch that begins with the first
+    moment at which it can have come."""
+    by_earliest = sorted(calls, key=lambda each: each.not_before)
+    counts: list[tuple[int, float]] = []
+    for place, call in enumerate(by_earliest):
+        end = call.not_before + seconds
+        inside = 0
+        for other in itertools.islice(by_earliest, place, None):
+            if other.not_before >= end:
+                break
+            inside += other.at < end
+        counts.append((inside, -call.not_before))
     return counts
 
 

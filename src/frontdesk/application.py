@@ -54,9 +54,9 @@ class Services:
     bulk_events: BulkEvents
     writes: WritesService
     intake: Intake
-    retention: RetentionService
     erasure: ErasureService
     webhooks: WebhookService
+    retention: RetentionService
 
     def begin_drain(self) -> None:
         """Answer at once whoever waits for the end of a write; requests are served as before.
@@ -157,7 +157,7 @@ def _composed(settings: Settings, database: Database, vault: Vault) -> Services:
         bulk_events=BulkEvents(events, intake),
         writes=writes,
         intake=intake,
-        retention=RetentionService(database, settings),
         erasure=ErasureService(database, vault.erased_name),
         webhooks=webhooks,
+        retention=RetentionService(database, settings),
     )

@@ -27,6 +27,12 @@ HOSTILE: list[tuple[str, bytes, int, str]] = [
     ("a key twice", b'{"name": "a", "name": "b"}', 400, "repeated_field"),
     ("deep array", b"[" * 10_000 + b"]" * 10_000, 400, "malformed_json"),
     ("deep object", b'{"a":' * 10_000 + b"1" + b"}" * 10_000, 400, "malformed_json"),
+    (
+        "deep where the value of a repeated key does not show it",
+        b'{"a":' + b"[" * 1_000 + b"]" * 1_000 + b',"a":1}',
+        400,
+        "malformed_json",
+    ),
     ("just too deep", b"[" * (DEEPEST + 1) + b"]" * (DEEPEST + 1), 400, "malformed_json"),
     ("an array", b"[]", 400, "wrong_type"),
     ("a string", b'"hello"', 400, "wrong_type"),

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
+from frontdesk.delivery import clock
 from frontdesk.delivery.budget_repository import BudgetRepository
 from frontdesk.integrations.service import Integration
 from frontdesk.vendors.contract import Outcome, OutcomeKind, QuotaReport, ReadRefused
@@ -17,6 +18,7 @@ sync. Sync never takes the last quarter."""
 
 KEPT_FROM_SYNC = 0.25
 LONGEST_WAIT_SECONDS = 60.0
+NOTED_FOR_SECONDS = 30.0
 _CADENCE_SECONDS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86400}
 
 
@@ -33,6 +35,7 @@ class Budgets:
     def __init__(self, repository: BudgetRepository, factor: float) -> None:
         self._repository = repository
         self._factor = factor
+        self._noted: dict[tuple[str, str], tuple[dict[str, int], float]] = {}
 
     def of(
         self, integration: Integration, declaration: Declaration, method: str
@@ -105,7 +108,8 @@ class Budgets:
         method: str,
         report: QuotaReport,
     ) -> None:
-        """Follow upstream's own figures where they are lower than the declared ones."""
+        """Follow upstream's own figures where they are lower than the declared ones, for as long as
+        they are."""
         scoped = method if declaration.budget.per_method else ""
         declared: Mapping[int, int] = {
             window.seconds: window.requests for window in declaration.budget.windows
@@ -115,11 +119,22 @@ class Budgets:
             for limit, seconds, _, _ in report.windows
             if 0 < limit < declared.get(seconds, 0) and self._factor <= 1
         }
-        if lowered:
-            await self._repository.note_limits(integration.budget_scope, scoped, lowered)
+        if report.windows:
+            await self._note_limits(integration.budget_scope, scoped, lowered)
         waits = [reset for _, _, remaining, reset in report.windows if remaining <= 0 < reset]
         if waits:
             await self._repository.slow_down(integration.budget_scope, scoped, max(waits))
+
+    async def _note_limits(self, scope: str, method: str, lowered: dict[str, int]) -> None:
+        """Store them where they may be others than those that are stored. Every answer tells them,
+        so what this process has stored a moment ago is not stored again; but another may have held
+        the scope since, and have stored something else."""
+        moment = clock.now()
+        known = self._noted.get((scope, method))
+        if known is not None and known[0] == lowered and moment < known[1]:
+            return
+        await self._repository.note_limits(scope, method, lowered)
+        self._noted[scope, method] = (lowered, moment + NOTED_FOR_SECONDS)
 
 
 class ScopeGate:

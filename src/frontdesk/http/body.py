@@ -175,7 +175,11 @@ def _repeated_keys(body: bytes) -> list[Problem]:
 
     # What the strict parser has taken, the lenient one takes; only the keys matter here. Long
     # digit strings would be turned into integers at quadratic cost.
-    json.loads(body, object_pairs_hook=check, parse_int=str, parse_float=str)
+    try:
+        json.loads(body, object_pairs_hook=check, parse_int=str, parse_float=str)
+    except RecursionError:
+        # The first value of a repeated key can be far deeper than what was left of the body.
+        raise _too_deep() from None
     return [
         Problem("repeated_field", (name,), f"{_shown(name)} stands more than once in one object.")
         for name in repeated

@@ -177,7 +177,7 @@ async def serve_sandbox(
             bound = runner.addresses[0][1]
             on_ready(f"http://{_in_url(host)}:{bound}")
             with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.Event().wait()
+                await sandbox.arrivals.tick_for_ever()
         finally:
             # Hanging answers end first, or the drain would wait for connections nobody will close.
             sandbox.stopping.set()

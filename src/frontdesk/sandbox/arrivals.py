@@ -7,6 +7,7 @@ it says.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import time
 from collections import deque
@@ -17,13 +18,18 @@ from typing import Any
 from frontdesk.sandbox.world import stamp
 
 KEPT = 200_000
+TICK_SECONDS = 0.01
+TICKS = 5
+"""A request passes through some turns of the event loop before it is noted."""
 
 
 @dataclass(slots=True)
 class Arrival:
     """One request as it came, and how it was answered.
 
-    `at` is the time of day, `clock` the monotonic clock in seconds that throttles go by. `budget`
+    `at` is the time of day, `clock` the monotonic clock in seconds that throttles go by;
+    `not_before`, by the same clock, is the earliest moment at which the request can have come: on a
+    busy machine the sandbox may be late to look, and then notes at once what came one by one. `budget`
     names what the request is counted in: equal for two requests exactly if they share a budget;
     None for a caller who proved no credential. `is_counted`: it took a place in the vendor's
     windows; a request that is throttled takes none. `in_flight` are the requests of the budget at
@@ -35,6 +41,7 @@ class Arrival:
     sequence: int
     at: str
     clock: float
+    not_before: float
     vendor: str
     customer: int
     credential: str | None
@@ -64,6 +71,13 @@ class ArrivalLog:
         self._sequences = itertools.count(1)
         self.forgotten = 0
         """The sequence of the youngest arrival that is no longer kept; 0 if none was dropped."""
+        self._ticks: deque[float] = deque(maxlen=TICKS)
+
+    async def tick_for_ever(self) -> None:
+        """Note all the time that the event loop turns: what it did not look at, it cannot have seen."""
+        while True:
+            self._ticks.append(time.monotonic())
+            await asyncio.sleep(TICK_SECONDS)
 
     def note(
         self,
@@ -82,10 +96,12 @@ class ArrivalLog:
         """Take up a request that has come; what becomes of it is written on what this returns."""
         if len(self._arrivals) == self._arrivals.maxlen:
             self.forgotten = self._arrivals[0].sequence
+        clock = time.monotonic()
         arrival = Arrival(
             sequence=next(self._sequences),
             at=stamp(arrived_at.astimezone(UTC)),
-            clock=time.monotonic(),
+            clock=clock,
+            not_before=min(self._ticks[0], clock) if self._ticks else clock,
             vendor=vendor,
             customer=customer,
             credential=credential,
