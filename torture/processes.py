@@ -141,8 +141,8 @@ class Fleet:
         victim = slot.current
         with contextlib.suppress(ProcessLookupError):
             os.kill(victim.pid, signal.SIGKILL)
-        victim.process.wait()
         victim.ended = clock.now()
+        victim.process.wait()
         if slot.is_stopped:
             slot.stops[-1].append(victim.ended)
         self._fill(slot)

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 from bench.processes import Children, free_port, python
@@ -121,7 +120,7 @@ class Run:
                     min(LONGEST_STOP_SECONDS, self._asked.seconds * LONGEST_STOP_SHARE),
                     self._tell,
                 ),
-                sampler=Sampler(TortureRepository(url)),
+                sampler=Sampler(url, self._folder / "samples.jsonl"),
                 arrivals=Arrivals(set_up, sandbox_url, self._folder / "arrivals.jsonl"),
                 weather=Weather(set_up, sandbox_url, self._asked.seed, self._asked.intensity),
             )
@@ -198,17 +197,15 @@ class Run:
         self, storm: "_Storm", repository: TortureRepository, vendors: Sequence[Figures]
     ) -> float | None:
         """Load and chaos to their end, then the drain; gives the seconds that this took."""
-        watching = [
-            asyncio.create_task(storm.sampler.run()),
-            asyncio.create_task(storm.arrivals.run()),
-        ]
+        collecting = asyncio.create_task(storm.arrivals.run())
         await storm.weather.begin()
+        storm.sampler.start()
         sending = asyncio.create_task(storm.clients.run(self._asked.seconds))
         breaking = asyncio.create_task(storm.chaos.run(self._asked.seconds, self._asked.kills))
         try:
             while not breaking.done():
                 await asyncio.wait([breaking], timeout=TELL_EVERY_SECONDS)
-                _raise_failure(watching)
+                storm.raise_failure(collecting)
                 self._tell(
                     f"accepted {storm.clients.accepted:,}, waiting for a 2xx "
                     f"{storm.clients.waiting:,}"
@@ -222,12 +219,12 @@ class Run:
             if late > 0 and drained_in is not None:
                 self._tell(f"waiting {late:.0f} s for the last late effect")
                 await asyncio.sleep(late)
-            _raise_failure(watching)
+            storm.raise_failure(collecting)
         finally:
-            for task in (*watching, sending, breaking):
+            for task in (collecting, sending, breaking):
                 task.cancel()
-            await asyncio.gather(*watching, sending, breaking, return_exceptions=True)
-            await storm.sampler.repository.close()
+            await asyncio.gather(collecting, sending, breaking, return_exceptions=True)
+            storm.sampler.stop()
         await storm.arrivals.collect()
         return drained_in
 
@@ -262,12 +259,11 @@ class _Storm:
     arrivals: Arrivals
     weather: Weather
 
-
-def _raise_failure(tasks: Sequence["asyncio.Task[Any]"]) -> None:
-    """These never end by themselves: one that has ended has failed."""
-    for task in tasks:
-        if task.done():
-            task.result()
+    def raise_failure(self, collecting: "asyncio.Task[None]") -> None:
+        """Who watches never ends by himself: what has ended has failed."""
+        self.sampler.raise_failure()
+        if collecting.done():
+            collecting.result()
 
 
 def _token(environment: Mapping[str, str]) -> str:
