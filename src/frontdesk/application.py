@@ -20,6 +20,8 @@ from frontdesk.events.service import EventsService
 from frontdesk.http.app import check_paths, create_base_app
 from frontdesk.integrations import endpoints as integration_endpoints
 from frontdesk.integrations.service import IntegrationService
+from frontdesk.retention import endpoints as retention_endpoints
+from frontdesk.retention.erasure import ErasureService
 from frontdesk.retention.service import RetentionService
 from frontdesk.settings import Settings
 from frontdesk.vault import Vault, load_key
@@ -52,6 +54,7 @@ class Services:
     bulk_events: BulkEvents
     writes: WritesService
     intake: Intake
+    erasure: ErasureService
     webhooks: WebhookService
     retention: RetentionService
 
@@ -118,6 +121,7 @@ def create_app(services: Services) -> FastAPI:
         catalog_endpoints,
         integration_endpoints,
         webhook_endpoints,
+        retention_endpoints,
     ):
         app.include_router(features.router)
     check_paths(app)
@@ -127,7 +131,7 @@ def create_app(services: Services) -> FastAPI:
 def _composed(settings: Settings, database: Database, vault: Vault) -> Services:
     accounts = AccountService(database)
     delivery = DeliveryService(database, settings.budget_factor)
-    catalog = CatalogService(database)
+    catalog = CatalogService(database, vault.erased_name)
     intake = Intake(database, queue=settings.intake_queue, batch=settings.intake_batch)
     writes = WritesService(database, intake, waiters=settings.waiters)
     integrations = IntegrationService(
@@ -153,6 +157,7 @@ def _composed(settings: Settings, database: Database, vault: Vault) -> Services:
         bulk_events=BulkEvents(events, intake),
         writes=writes,
         intake=intake,
+        erasure=ErasureService(database, vault.erased_name),
         webhooks=webhooks,
         retention=RetentionService(database, settings),
     )

@@ -88,6 +88,12 @@ class Vault:
         text = orjson.dumps([vendor, base_url, dict(credentials)], option=orjson.OPT_SORT_KEYS)
         return hmac.new(self._scope_key, b"session" + text, hashlib.sha256).hexdigest()
 
+    def erased_name(self, integration_id: UUID, x_id: str) -> str:
+        """What is kept of an erased resident: a keyed hash of his PMS id, which is often a small
+        number that a hash without a key would not hide."""
+        text = b"erased" + integration_id.bytes + x_id.encode()
+        return hmac.new(self._scope_key, text, hashlib.sha256).hexdigest()
+
     def _seal(self, content: bytes, bound_to: bytes) -> bytes:
         nonce = os.urandom(_NONCE_BYTES)
         return _VERSION + nonce + self._cipher.encrypt(nonce, content, bound_to)

@@ -243,3 +243,9 @@ def test_a_purge_counts_before_it_deletes_and_takes_days_by_kind(shell: Shell) -
 @pytest.mark.parametrize("wrong", ["writes", "writes=-1", "writes=7", "everything=100", ""])
 def test_a_purge_refuses_what_it_cannot_keep_to(shell: Shell, wrong: str) -> None:
     shell("purge", "--older-than", wrong, code=2)
+
+
+def test_an_erasure_names_its_resident_or_says_that_there_is_none(shell: Shell) -> None:
+    shell("erase", "nobody", code=2)
+    shell("erase", "0198c0de-0000-7000-8000-000000000001", code=1)
+    assert "no resident" in shell.errors

@@ -66,6 +66,23 @@ ON CONFLICT (integration_id, x_id) DO UPDATE SET
 _EVENTS_WERE_READ = "UPDATE residents SET events_read_at = $2 WHERE id = $1"
 
 
+# Shared: an erasure waits for this transaction, and is seen by the next.
+_LOCK_ERASED = "SELECT pg_advisory_xact_lock_shared(hashtextextended($1::uuid::text, 4212))"
+# A schema from before erasure has erased nobody.
+_CAN_ERASE = "SELECT to_regclass('erased_residents') IS NOT NULL"
+_ERASED = "SELECT name FROM erased_residents WHERE integration_id = $1 AND name = ANY ($2)"
+
+
+async def erased(connection: Connection, integration_id: UUID, names: list[str]) -> set[str]:
+    """Which of these names (`Vault.erased_name`) are of erased residents; none becomes one before
+    the transaction ends."""
+    if not names or not await connection.fetch_value(_CAN_ERASE):
+        return set()
+    await connection.execute(_LOCK_ERASED, integration_id)
+    rows = await connection.fetch(_ERASED, integration_id, names)
+    return {row["name"] for row in rows}
+
+
 async def upsert(
     connection: Connection,
     spec: ModelSpec,

@@ -19,7 +19,7 @@ from frontdesk.catalog.listing import Listing
 from frontdesk.catalog.models import ModelSpec
 from frontdesk.catalog.records import event_rows
 from frontdesk.catalog.rows import event_of, resident_of, resolved_of, shown, shown_stored
-from frontdesk.catalog.steps import access_of, checked_models
+from frontdesk.catalog.steps import NameOf, access_of, checked_models
 from frontdesk.catalog.sync import SyncRunner, Unauthorised, begin_sync, models_of, step_of
 from frontdesk.database.pool import Database, Record
 from frontdesk.errors import Problem, invalid, not_found
@@ -55,8 +55,10 @@ _REFERENCES = (
 class CatalogService:
     """See the module."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, name_of: NameOf | None = None) -> None:
+        """`name_of` names erased residents, whom a sync passes over."""
         self._database = database
+        self._name_of = name_of
         self._waiters = 0
         self._resolving: Gathered[repository.Question, Record | None] = Gathered(
             lambda questions: repository.resolve(database, questions)
@@ -95,7 +97,7 @@ class CatalogService:
     def sync_runner(self, on_found_events: FoundEventsHook | None = None) -> SyncRunner:
         """The reads of this worker process; make one. `on_found_events` ties a resident's events to
         own writes before they are stored."""
-        return SyncRunner(self._database, on_found_events=on_found_events)
+        return SyncRunner(self._database, on_found_events=on_found_events, name_of=self._name_of)
 
     async def resident(self, integration_id: UUID, resident_id: UUID) -> KnownResident | None:
         """A resident with his leases."""

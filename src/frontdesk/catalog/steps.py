@@ -5,6 +5,7 @@ records, the cursor behind them, the end of the job. So a crash between two step
 a crash within one repeats it. Failures are raised; `sync` says what follows from them.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -32,6 +33,10 @@ LARGEST_SKIP = 100
 """Residents that a background job leaves out before it counts as failed."""
 
 _URGENCY_BACKGROUND = 9
+
+
+NameOf = Callable[[UUID, str], str]
+"""What is kept of an erased resident, by his integration and PMS id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,7 @@ class Run:
     job: Job
     on_found_events: FoundEventsHook | None = None
     resident: KnownResident | None = field(default=None)
+    name_of: NameOf | None = None
 
     @property
     def declaration(self) -> Declaration:
@@ -147,8 +153,13 @@ async def _page(run: Run) -> None:
     async with run.database.transaction() as connection:
         if not await jobs.still_mine(connection, job.id, job.claims):
             return
+        kept = rows
+        if model is Model.RESIDENTS and run.name_of is not None:
+            names = {row["x_id"]: run.name_of(integration.id, row["x_id"]) for row in rows}
+            erased = await record_repository.erased(connection, integration.id, [*names.values()])
+            kept = [row for row in rows if names[row["x_id"]] not in erased]
         await record_repository.upsert(
-            connection, spec, integration.account_id, integration.id, integration.vendor, rows
+            connection, spec, integration.account_id, integration.id, integration.vendor, kept
         )
         await jobs.authenticated(connection, integration.id, True)
         if parameters is None:

@@ -78,10 +78,15 @@ class SyncRunner:
     """One worker's reads. There must be one per process: it knows which jobs are in hand."""
 
     def __init__(
-        self, database: Database, *, on_found_events: FoundEventsHook | None = None
+        self,
+        database: Database,
+        *,
+        on_found_events: FoundEventsHook | None = None,
+        name_of: steps.NameOf | None = None,
     ) -> None:
         self._database = database
         self._on_found_events = on_found_events
+        self._name_of = name_of
         self._in_hand: set[UUID] = set()
 
     async def schedule_due(self) -> int:
@@ -146,6 +151,7 @@ class SyncRunner:
             RememberingSession(session, connector.declaration, [row["x_id"] for row in properties]),
             job,
             self._on_found_events,
+            name_of=self._name_of,
         )
         try:
             await steps.take(run)

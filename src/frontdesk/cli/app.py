@@ -12,6 +12,7 @@ import typer
 from frontdesk.cli.accounts import account_commands, token_commands
 from frontdesk.cli.demo import demo
 from frontdesk.cli.doctor import doctor
+from frontdesk.cli.erase import erase
 from frontdesk.cli.failure import FAILED, SURROUNDINGS, CommandFailed
 from frontdesk.cli.new_vendor.command import new_vendor
 from frontdesk.cli.output import asides
@@ -45,6 +46,7 @@ app.add_typer(token_commands, name="token")
 app.add_typer(keys_commands, name="keys")
 app.command("settings")(show_settings)
 app.command()(purge)
+app.command()(erase)
 app.command()(doctor)
 app.command()(vendors)
 app.command()(new_vendor)

@@ -7,8 +7,9 @@ from uuid import UUID
 import structlog
 
 from frontdesk.catalog.known import SyncedIntegration
-from frontdesk.catalog.sync import BACKGROUND, SCHEDULED, SyncRunner, Unauthorised
-from frontdesk.database.pool import Database, DatabaseUnavailable
+from frontdesk.catalog.service import CatalogService
+from frontdesk.catalog.sync import BACKGROUND, SCHEDULED, Unauthorised
+from frontdesk.database.pool import DatabaseUnavailable
 from frontdesk.delivery import clock
 from frontdesk.delivery.holding import Holding
 from frontdesk.delivery.reading import Reader
@@ -27,9 +28,9 @@ class Syncer:
     """The reads of one worker process."""
 
     def __init__(
-        self, database: Database, reader: Reader, stopping: Stopping, relooker: Relooker
+        self, catalog: CatalogService, reader: Reader, stopping: Stopping, relooker: Relooker
     ) -> None:
-        self._runner = SyncRunner(database, on_found_events=self._found)
+        self._runner = catalog.sync_runner(self._found)
         self._reader = reader
         self._stopping = stopping
         self._relooker = relooker

@@ -111,7 +111,7 @@ class Worker:
         self._reconciler = Reconciler(
             self._repository, self._finisher, self._reader, self._sender, self._relooker
         )
-        self._syncer = Syncer(services.database, self._reader, self._stopping, self._relooker)
+        self._syncer = Syncer(services.catalog, self._reader, self._stopping, self._relooker)
         self._leases = Leases(
             self._repository,
             services.integrations,

@@ -137,6 +137,11 @@ class WritesService:
             )
         if failed:
             _refuse_closed(row)
+            if orjson.loads(row["plan"]) == {}:
+                raise ApiError(
+                    Code.CONFLICT,
+                    "The resident of this write was erased, and what it said with him.",
+                )
         answer = {"success": True, "job_id": str(_id_of_retry(row) if failed else row["id"])}
         if failed or key is not None:
             # Under a key even the answer that names an older retry is kept: the same id again
