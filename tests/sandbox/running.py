@@ -72,7 +72,7 @@ class SandboxClient:
         ) as session:
             # It would ask a second time by itself, on a new connection too: one call is one request.
             # aiohttp's own test client has no other way to say so.
-            session._retry_connection = False  # noqa: SLF001
+            session._retry_connection = False
             async with session.request(
                 method, self.url + path, data=data, headers={**sent, **(headers or {})}
             ) as response:
