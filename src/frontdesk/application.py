@@ -19,8 +19,8 @@ from frontdesk.events.service import EventsService
 from frontdesk.http.app import check_paths, create_base_app
 from frontdesk.integrations import endpoints as integration_endpoints
 from frontdesk.integrations.service import IntegrationService
-from frontdesk.integrations.vault import Vault, load_key
 from frontdesk.settings import Settings
+from frontdesk.vault import Vault, load_key
 from frontdesk.vendors import templates
 from frontdesk.vendors.registry import vendors
 from frontdesk.writes import endpoints as write_endpoints

@@ -22,8 +22,8 @@ from frontdesk.cli.vendors import vendors
 from frontdesk.database.embedded import EmbeddedServerError
 from frontdesk.database.migrate import MigrationError
 from frontdesk.database.pool import DatabaseUnavailable
-from frontdesk.integrations.vault import EncryptionKeyError
 from frontdesk.observability import mask_text
+from frontdesk.vault import EncryptionKeyError
 from frontdesk.vendors.templates import BadTemplateError
 
 app = typer.Typer(

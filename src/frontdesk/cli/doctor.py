@@ -28,8 +28,8 @@ from frontdesk.database.diagnosis import key_fingerprints, server_clock, server_
 from frontdesk.database.embedded import EmbeddedServerError
 from frontdesk.database.migrate import MigrationError, current_version, pending
 from frontdesk.database.pool import Database, DatabaseUnavailable
-from frontdesk.integrations.vault import KEY_FILE, EncryptionKeyError, Vault, load_key
 from frontdesk.settings import Settings
+from frontdesk.vault import KEY_FILE, EncryptionKeyError, Vault, load_key
 from frontdesk.vendors import templates
 from frontdesk.vendors.registry import vendors
 

@@ -17,8 +17,8 @@ from frontdesk.cli.environment import (
 )
 from frontdesk.cli.output import JsonOption, answers, print_json, print_table
 from frontdesk.database.migrate import current_version
-from frontdesk.integrations.vault import new_key
 from frontdesk.settings import Settings
+from frontdesk.vault import new_key
 
 keys_commands = typer.Typer(help="The key that encrypts credentials.", no_args_is_help=True)
 

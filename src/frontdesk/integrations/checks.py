@@ -6,7 +6,7 @@ from zoneinfo import available_timezones
 
 from frontdesk.errors import Problem
 from frontdesk.integrations.schemas import IntegrationSettings
-from frontdesk.integrations.vault import KeyMismatch, Vault
+from frontdesk.vault import KeyMismatch, Vault
 from frontdesk.vendors.registry import vendors
 
 

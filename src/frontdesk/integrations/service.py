@@ -42,8 +42,8 @@ from frontdesk.integrations.schemas import (
     PropertyChange,
 )
 from frontdesk.integrations.sessions import PmsSessions, PmsToken
-from frontdesk.integrations.vault import UnreadableError, Vault
 from frontdesk.remembered import Remembered
+from frontdesk.vault import UnreadableError, Vault
 from frontdesk.vendors.declaration import Declaration
 from frontdesk.vendors.registry import vendors
 

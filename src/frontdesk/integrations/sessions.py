@@ -10,7 +10,7 @@ import structlog
 from frontdesk.database.pool import Database
 from frontdesk.integrations.integration import Integration
 from frontdesk.integrations.session_repository import SessionRepository
-from frontdesk.integrations.vault import UnreadableError, Vault
+from frontdesk.vault import UnreadableError, Vault
 
 _log = structlog.get_logger(__name__)
 

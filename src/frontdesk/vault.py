@@ -1,6 +1,6 @@
-"""Encrypts credentials, and finds the key for it.
+"""Encrypts what must not be read in the database, and finds the key for it.
 
-AES-256-GCM with a fresh nonce per value, bound to its integration: a value copied to another row
+AES-256-GCM with a fresh nonce per value, bound to what it belongs to: a value copied to another row
 does not open there. The key itself is never logged, shown or stored in the database; a fingerprint
 of it is, so that no process works with the wrong key. Without a key nothing starts: there is no
 fallback to plain text.
@@ -40,7 +40,7 @@ class KeyMismatch(EncryptionKeyError):  # noqa: N818 — says what is wrong with
 
 
 class UnreadableError(Exception):
-    """A stored value does not open: it was altered, or belongs to another integration or key."""
+    """A stored value does not open: it was altered, or belongs to another row or key."""
 
 
 class Vault:

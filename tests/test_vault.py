@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.conftest import make_settings
 
 from frontdesk.application import open_services
 from frontdesk.database.pool import Database
 from frontdesk.ids import new_id
 from frontdesk.integrations.service import check_fingerprint
-from frontdesk.integrations.vault import (
+from frontdesk.settings import Settings
+from frontdesk.vault import (
     EncryptionKeyError,
     KeyMismatch,
     UnreadableError,
@@ -22,8 +22,8 @@ from frontdesk.integrations.vault import (
     load_key,
     new_key,
 )
-from frontdesk.settings import Settings
 from frontdesk.vendors.registry import vendors
+from tests.conftest import make_settings
 
 KEY = b"0123456789abcdef0123456789abcdef"
 
