@@ -20,7 +20,7 @@ from frontdesk.http.app import check_paths, create_base_app
 from frontdesk.integrations import endpoints as integration_endpoints
 from frontdesk.integrations.service import IntegrationService
 from frontdesk.settings import Settings
-from frontdesk.vault import Vault, load_key
+from frontdesk.vault import Vault, VaultService, load_keys
 from frontdesk.vendors import templates
 from frontdesk.vendors.registry import vendors
 from frontdesk.writes import endpoints as write_endpoints
@@ -40,6 +40,7 @@ class Services:
     settings: Settings
     database: Database
     vault: Vault
+    keys: VaultService
     accounts: AccountService
     integrations: IntegrationService
     catalog: CatalogService
@@ -68,7 +69,7 @@ async def open_services(settings: Settings, database_url: str, *, role: Role) ->
     """
     use_templates(settings)
     embedded = settings.database_url is None
-    vault = Vault(load_key(settings, settings.data_dir, embedded=embedded))
+    vault = Vault(load_keys(settings, settings.data_dir, embedded=embedded))
     maximum = _CONNECTIONS_OF_A_COMMAND if role == "command" else settings.database_connections
     database = await Database.connect(
         database_url,
@@ -79,7 +80,7 @@ async def open_services(settings: Settings, database_url: str, *, role: Role) ->
     )
     try:
         services = _composed(settings, database, vault)
-        await services.integrations.check_key()
+        await services.keys.check()
     except BaseException:
         await database.close()
         raise
@@ -129,6 +130,7 @@ def _composed(settings: Settings, database: Database, vault: Vault) -> Services:
         settings=settings,
         database=database,
         vault=vault,
+        keys=VaultService(database, vault),
         accounts=accounts,
         integrations=integrations,
         catalog=catalog,

@@ -41,11 +41,12 @@ class Settings(BaseSettings):
     encryption_key: SecretStr | None = Field(
         None,
         description="Key that encrypts credentials: 32 bytes, base64 (`frontdesk keys new` prints one). "
-        "Not set: the key file.",
+        "Several are separated by commas: the first encrypts, all decrypt. Not set: the key file.",
     )
     encryption_key_file: Path | None = Field(
         None,
-        description="File with the key. Default with the embedded server: made in the data directory on first start.",
+        description="File with the key, or several, one a line: the first encrypts, all decrypt; read again when it "
+        "changes. Default with the embedded server: made in the data directory on first start.",
     )
     allowed_addresses: str = Field(
         "",

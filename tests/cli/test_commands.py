@@ -91,7 +91,7 @@ def test_migrate_says_what_it_did_and_can_be_repeated(
     first = shell.json("migrate")
     second = shell.json("migrate")
 
-    assert len(first["applied"]) == first["version"]
+    assert int(first["applied"][-1][:4]) == first["version"]
     assert first["version"] >= 5
     assert second == {"applied": [], "version": first["version"]}
     shell("doctor")

@@ -11,12 +11,3 @@ async def server_version(database: Database) -> int:
 async def server_clock(database: Database) -> float:
     """The server's clock, in seconds since 1970."""
     return float(await database.fetch_value("SELECT extract(epoch FROM clock_timestamp())"))
-
-
-async def key_fingerprints(database: Database) -> list[str]:
-    """Fingerprints of the keys that this database's credentials are encrypted with; none where it
-    has no schema yet."""
-    if not await database.fetch_value("SELECT to_regclass('encryption_keys') IS NOT NULL"):
-        return []
-    rows = await database.fetch("SELECT fingerprint FROM encryption_keys ORDER BY created_at")
-    return [str(row["fingerprint"]) for row in rows]
