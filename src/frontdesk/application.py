@@ -9,6 +9,7 @@ from typing import Literal
 
 from fastapi import FastAPI
 
+from frontdesk.accounts.guesses import Guesses
 from frontdesk.accounts.service import AccountService
 from frontdesk.catalog import endpoints as catalog_endpoints
 from frontdesk.catalog.service import CatalogService
@@ -58,6 +59,7 @@ class Services:
         """Finish what is under way and disconnect."""
         self.begin_drain()
         await self.intake.close()
+        await self.accounts.close()
         await self.database.close()
 
 
@@ -101,6 +103,7 @@ def create_app(services: Services) -> FastAPI:
         database=services.database,
         doorkeeper=services.accounts,
         slow_down=services.settings.request_limit_slow_down,
+        guesses=Guesses(services.settings.failed_authentications),
     )
     app.state.services = services
     # First: the hot path is found at once, and the catalog would take `residents` for an event's id.

@@ -70,6 +70,12 @@ class Settings(BaseSettings):
     request_limit_slow_down: bool = Field(
         False, description="Delay answers by 2 s from 80 % of an account's request limit on."
     )
+    failed_authentications: int = Field(
+        30,
+        ge=0,
+        description="Tokens that are none, from one client address in a minute, after which an API process looks at "
+        "nothing more from there until the minute is over (429). 0: no limit.",
+    )
     waiters: int = Field(
         1000, ge=0, description="Requests with `wait` that one API process holds open."
     )
