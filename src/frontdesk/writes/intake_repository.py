@@ -26,6 +26,15 @@ SELECT job_id, fingerprint, answer FROM idempotency_keys
 WHERE account_id = $1 AND key = $2 AND created_at >= clock_timestamp() - interval '24 hours'
 """
 
+_KEEP_ANSWER = """
+INSERT INTO idempotency_keys AS kept (account_id, key, fingerprint, job_id, answer)
+VALUES ($1, $2, decode($3, 'hex'), $4, $5::jsonb)
+ON CONFLICT (account_id, key) DO UPDATE
+    SET fingerprint = EXCLUDED.fingerprint, job_id = EXCLUDED.job_id, answer = EXCLUDED.answer,
+        created_at = EXCLUDED.created_at
+    WHERE kept.created_at < clock_timestamp() - interval '24 hours'
+"""
+
 
 async def accept(database: Database, rows: Sequence[dict[str, Any]]) -> dict[UUID, Taken]:
     """Commit these writes; what comes back was not accepted, because its key is taken."""
@@ -44,3 +53,16 @@ async def look_up(database: Database, account_id: UUID, key: str) -> Taken | Non
     if row is None:
         return None
     return Taken(None, row["job_id"], row["fingerprint"], orjson.loads(row["answer"]))
+
+
+async def keep_answer(
+    database: Database,
+    account_id: UUID,
+    key: str,
+    fingerprint: str,
+    job_id: UUID,
+    answer: dict[str, Any],
+) -> None:
+    """Answer this key so for 24 hours; whoever was first with it is not overwritten."""
+    stored = orjson.dumps(answer).decode()
+    await database.execute(_KEEP_ANSWER, account_id, key, fingerprint, job_id, stored)

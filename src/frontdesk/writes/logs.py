@@ -14,7 +14,8 @@ from frontdesk.database.pool import Database
 from frontdesk.errors import Problem, invalid, not_found
 from frontdesk.http.paging import EXACT_TOTAL, ListQuery, Scalar, page_answer, parse_moment
 from frontdesk.ids import parse_id
-from frontdesk.writes import repository
+from frontdesk.writes import logs_repository as repository
+from frontdesk.writes.logs_repository import WriteFilter
 from frontdesk.writes.status import FAILED_STATES, Row, write_status
 
 TIME_RANGES: Mapping[str, timedelta] = {
@@ -70,14 +71,17 @@ class Logs:
                 return _no_logs()
         if filters.get("write_category", WRITE_CATEGORY) != WRITE_CATEGORY:
             return _no_logs()
-        span = TIME_RANGES.get(filters.get("time_range", ""))
+        states = STATUSES.get(filters.get("status", ""))
         rows = await repository.writes(
             self._database,
             account_id,
-            integration_id=integration_id,
-            since=None if span is None else datetime.now(UTC) - span,
-            states=STATUSES.get(filters.get("status", "")),
-            external_reference=filters.get("external_reference"),
+            WriteFilter(
+                integration_id=integration_id,
+                since=since(filters.get("time_range")),
+                states=states,
+                only_failures=states == FAILED_STATES,
+                external_reference=filters.get("external_reference"),
+            ),
             limit=limit,
             offset=offset,
         )
@@ -139,6 +143,11 @@ class Logs:
         for name in ("request", "answer"):
             shown[name] = None if row[name] is None else orjson.loads(row[name])
         return shown
+
+
+def since(time_range: str | None) -> datetime | None:
+    """When a time range began; None where there is none."""
+    return None if time_range is None else datetime.now(UTC) - TIME_RANGES[time_range]
 
 
 def _no_logs() -> dict[str, Any]:

@@ -18,9 +18,11 @@ from frontdesk.database.pool import Database
 from frontdesk.errors import ApiError, Code, not_found
 from frontdesk.ids import new_id
 from frontdesk.writes import repository
+from frontdesk.writes.bulk_retry import BulkRetry
 from frontdesk.writes.idempotency import Key
 from frontdesk.writes.intake import Accepted, Intake, Mismatched, NewWrite, Replayed
 from frontdesk.writes.logs import Logs
+from frontdesk.writes.schemas import RetryWrites
 from frontdesk.writes.status import ENDED_STATES, FAILED_STATES, Row, marker_of, status_of
 from frontdesk.writes.waiters import Waiters
 
@@ -43,6 +45,9 @@ class WritesService:
         self._database = database
         self._intake = intake
         self.logs = Logs(database)
+        self._bulk_retry = BulkRetry(
+            database, intake, lambda account_id, row: _retry(account_id, row, None, {})
+        )
         self.waiters = Waiters(partial(repository.told, database), waiters)
 
     def drain(self) -> None:
@@ -137,6 +142,17 @@ class WritesService:
             if not isinstance(outcome, Accepted):
                 return _replayed(outcome)
         return answer, False
+
+    async def retry_many(
+        self, account_id: UUID, body: RetryWrites, key: Key | None = None
+    ) -> tuple[dict[str, Any], bool]:
+        """Go on with failed writes that fit a filter: the answer, and whether it is a replay. Raises
+        ApiError 400, 409, 422, 503."""
+        if key is not None and not body.dry_run:
+            taken = await self._intake.look_up(account_id, key.key, key.fingerprint)
+            if taken is not None:
+                return _replayed(taken)
+        return await self._bulk_retry.run(account_id, body, key), False
 
     async def _row(self, account_id: UUID, job_id: UUID | None) -> Row:
         row = None
