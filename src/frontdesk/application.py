@@ -119,7 +119,7 @@ def _composed(settings: Settings, database: Database, vault: Vault) -> Services:
     delivery = DeliveryService(database, settings.budget_factor)
     catalog = CatalogService(database)
     intake = Intake(database, queue=settings.intake_queue, batch=settings.intake_batch)
-    writes = WritesService(database, intake, waiters=settings.waiters)
+    writes = WritesService(database, intake, vault, waiters=settings.waiters)
     integrations = IntegrationService(
         database,
         vault,

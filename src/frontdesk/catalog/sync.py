@@ -24,6 +24,7 @@ from frontdesk.catalog.models import SYNCED, rfc3339
 from frontdesk.catalog.reading import RememberingSession
 from frontdesk.database.pool import Connection, Database, DatabaseUnavailable
 from frontdesk.ids import new_id
+from frontdesk.vault import Seal
 from frontdesk.vendors.contract import (
     Connector,
     NoAnswer,
@@ -78,9 +79,15 @@ class SyncRunner:
     """One worker's reads. There must be one per process: it knows which jobs are in hand."""
 
     def __init__(
-        self, database: Database, *, on_found_events: FoundEventsHook | None = None
+        self,
+        database: Database,
+        *,
+        on_found_events: FoundEventsHook | None = None,
+        seal: Seal | None = None,
     ) -> None:
+        """`seal`: what makes unreadable what went over the wire, before it is stored."""
         self._database = database
+        self._seal = seal
         self._on_found_events = on_found_events
         self._in_hand: set[UUID] = set()
 
@@ -146,6 +153,7 @@ class SyncRunner:
             RememberingSession(session, connector.declaration, [row["x_id"] for row in properties]),
             job,
             self._on_found_events,
+            seal=self._seal,
         )
         try:
             await steps.take(run)

@@ -13,6 +13,7 @@ from frontdesk.delivery import clock
 from frontdesk.delivery.holding import Holding
 from frontdesk.delivery.reading import Reader
 from frontdesk.delivery.stopping import Stopping
+from frontdesk.vault import Seal
 from frontdesk.vendors.contract import FoundEvent, Resident
 
 log = structlog.get_logger(__name__)
@@ -25,8 +26,10 @@ cost them time, and must not stand still under a load that never ends."""
 class Syncer:
     """The reads of one worker process."""
 
-    def __init__(self, database: Database, reader: Reader, stopping: Stopping) -> None:
-        self._runner = SyncRunner(database, on_found_events=self._found)
+    def __init__(
+        self, database: Database, reader: Reader, stopping: Stopping, seal: Seal | None = None
+    ) -> None:
+        self._runner = SyncRunner(database, on_found_events=self._found, seal=seal)
         self._reader = reader
         self._stopping = stopping
         self._holdings: Mapping[UUID, Holding] = {}

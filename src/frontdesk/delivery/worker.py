@@ -32,6 +32,7 @@ from frontdesk.delivery.syncing import Syncer
 from frontdesk.delivery.wire import Wire
 from frontdesk.integrations.service import IntegrationService
 from frontdesk.settings import Settings
+from frontdesk.vault import Vault
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +52,8 @@ class WorkerServices(Protocol):
     def settings(self) -> Settings: ...
     @property
     def database(self) -> Database: ...
+    @property
+    def vault(self) -> Vault: ...
     @property
     def integrations(self) -> IntegrationService: ...
     @property
@@ -75,7 +78,8 @@ class Worker:
             BudgetRepository(services.database), services.settings.budget_factor
         )
         self._stopping = Stopping(self._repository)
-        self._finisher = Finisher(self._repository)
+        seal = services.vault.seal_json if services.settings.encrypt_attempts else None
+        self._finisher = Finisher(self._repository, seal)
         self._wire = Wire(connections=services.settings.worker_slots * 2)
         self._logins = Logins(
             services.integrations.sessions, self._wire, self._budgets, self._stopping
@@ -92,7 +96,7 @@ class Worker:
             self._wire, self._budgets, self._stopping, self._finisher, self._reader, self._logins
         )
         self._reconciler = Reconciler(self._repository, self._finisher, self._reader, self._sender)
-        self._syncer = Syncer(services.database, self._reader, self._stopping)
+        self._syncer = Syncer(services.database, self._reader, self._stopping, seal)
         self._leases = Leases(
             self._repository,
             services.integrations,

@@ -10,7 +10,7 @@ from frontdesk.vault.keys import (
     load_keys,
     new_key,
 )
-from frontdesk.vault.sealing import UnreadableError, Vault
+from frontdesk.vault.sealing import Seal, UnreadableError, Vault
 from frontdesk.vault.service import KeyInUseError, KeyState, Rotation, VaultService
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "KeyState",
     "Keyring",
     "Rotation",
+    "Seal",
     "UnreadableError",
     "Vault",
     "VaultService",

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import hmac
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 from uuid import UUID
 
@@ -21,6 +21,9 @@ from frontdesk.vendors.declaration import Declaration
 
 How = Literal["credentials", "token", "text", "secret", "json"]
 """What is sealed, which says how it is bound to its owner; stands in the comment of its column."""
+
+Seal = Callable[[UUID, Mapping[str, Any]], Mapping[str, Any]]
+"""Seals a JSON object for an owner, as `Vault.seal_json` does."""
 
 SEALED = "sealed"
 """The one key of a JSON object that stands for a sealed one."""

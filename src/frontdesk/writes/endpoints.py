@@ -273,7 +273,13 @@ async def job_log(request: Request, job_log_id: str, caller: Reader) -> Response
 @router.get(
     "/job-logs/{job_log_id}/data",
     summary="What went over the wire in one attempt, secrets masked",
-    **operation("getJobLogData", one_of(JobLogData), Code.NOT_FOUND, Code.INVALID_REQUEST),
+    **operation(
+        "getJobLogData",
+        one_of(JobLogData),
+        Code.NOT_FOUND,
+        Code.CONFLICT,
+        Code.INVALID_REQUEST,
+    ),
 )
 async def job_log_data(request: Request, job_log_id: str, caller: Reader) -> Response:
     Parameters(request.query_params, ()).check()

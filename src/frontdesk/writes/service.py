@@ -17,6 +17,7 @@ import orjson
 from frontdesk.database.pool import Database
 from frontdesk.errors import ApiError, Code, not_found
 from frontdesk.ids import new_id
+from frontdesk.vault import Vault
 from frontdesk.writes import repository
 from frontdesk.writes.bulk_retry import BulkRetry
 from frontdesk.writes.idempotency import Key
@@ -41,10 +42,10 @@ class Step:
 class WritesService:
     """The writes of every account; each question names whose."""
 
-    def __init__(self, database: Database, intake: Intake, *, waiters: int) -> None:
+    def __init__(self, database: Database, intake: Intake, vault: Vault, *, waiters: int) -> None:
         self._database = database
         self._intake = intake
-        self.logs = Logs(database)
+        self.logs = Logs(database, vault)
         self._bulk_retry = BulkRetry(
             database, intake, lambda account_id, row: _retry(account_id, row, None, {})
         )
