@@ -174,6 +174,8 @@ def make_settings(**changes: Any) -> Settings:
         "database_connections": 8,
         "drain_seconds": 5,
         "worker_lease_seconds": 4,
+        # All tests call from one address.
+        "failed_authentications": 0,
     }
     return Settings.model_validate(values | changes)
 

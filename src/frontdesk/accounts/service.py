@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from frontdesk.accounts.last_use import LastUse
 from frontdesk.accounts.limits import Allowance, RequestLimits
-from frontdesk.accounts.repository import AccountRepository
+from frontdesk.accounts.repository import COMMON, AccountRepository
 from frontdesk.database.pool import Database, Record
 from frontdesk.ids import new_id
 from frontdesk.remembered import Remembered
@@ -26,6 +27,7 @@ DEFAULT_REQUESTS_PER_MINUTE = 150
 # A revocation must hold within 1 s in every process: half of it for the memory, half for the
 # question to the database.
 _REMEMBERED_SECONDS = 0.5
+_ADMIN = "admin"
 _TOKEN = re.compile(r"fd_([0-9a-z]{12})_[A-Za-z0-9_-]{43}", re.ASCII)
 _PREFIX_ALPHABET = string.ascii_lowercase + string.digits
 
@@ -65,10 +67,11 @@ class NewToken:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who makes a request."""
+    """Who makes a request. `token_prefix` names his token in logs."""
 
     account_id: UUID
     token_id: UUID
+    token_prefix: str
     scopes: frozenset[str]
     requests_per_minute: int | None
 
@@ -80,6 +83,11 @@ class AccountService:
         self._repository = AccountRepository(database)
         self._callers = Remembered(self._look_up, _REMEMBERED_SECONDS)
         self._limits = RequestLimits(self._repository.take_requests)
+        self._last_use = LastUse(self._repository.write_uses)
+
+    async def close(self) -> None:
+        """Write down what is only noted yet."""
+        await self._last_use.close()
 
     async def create_account(
         self, name: str = "", requests_per_minute: int | None = DEFAULT_REQUESTS_PER_MINUTE
@@ -136,23 +144,42 @@ class AccountService:
         match = _TOKEN.fullmatch(token)
         if match is None:
             return None
-        return await self._callers.get((match[1], _digest(token)))
+        caller = await self._callers.get((match[1], _digest(token)))
+        if caller is not None:
+            self._last_use.note(caller.token_id)
+        return caller
 
-    async def count_request(self, caller: Caller) -> Allowance:
-        """Take one request of the caller's account off its minute. Raises DatabaseUnavailable."""
-        return await self._limits.take(caller.account_id, caller.requests_per_minute)
+    def was_good(self, token: str) -> bool:
+        """Whether the token was good when this process asked for it last. It may be revoked since:
+        `authenticate` tells."""
+        match = _TOKEN.fullmatch(token)
+        return match is not None and self._callers.last((match[1], _digest(token))) is not None
+
+    async def count_request(self, caller: Caller, *, administers: bool = False) -> Allowance:
+        """Take one request of the caller's account off its minute, or off that for administration.
+        Raises DatabaseUnavailable."""
+        return await self._limits.take(
+            caller.account_id, caller.requests_per_minute, _ADMIN if administers else COMMON
+        )
 
     async def _look_up(self, key: tuple[str, bytes]) -> Caller | None:
         prefix, digest = key
-        row = await self._repository.token_by_prefix(prefix, digest)
+        row = await self._repository.token_by_prefix(prefix)
         if row is None or not hmac.compare_digest(row["digest"], digest) or not row["valid"]:
             return None
         return Caller(
             account_id=row["account_id"],
             token_id=row["id"],
+            token_prefix=row["prefix"],
             scopes=frozenset(row["scopes"]),
             requests_per_minute=row["requests_per_minute"],
         )
+
+
+def prefix_in(token: str) -> str | None:
+    """The prefix of what looks like a token: for logs, which never hold the rest."""
+    match = _TOKEN.fullmatch(token)
+    return None if match is None else match[1]
 
 
 def _digest(token: str) -> bytes:

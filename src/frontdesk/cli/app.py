@@ -14,12 +14,13 @@ from frontdesk.cli.demo import demo
 from frontdesk.cli.doctor import doctor
 from frontdesk.cli.erase import erase
 from frontdesk.cli.failure import FAILED, SURROUNDINGS, CommandFailed
+from frontdesk.cli.keys import keys_commands
 from frontdesk.cli.new_vendor.command import new_vendor
 from frontdesk.cli.output import asides
 from frontdesk.cli.processes import api, sandbox, worker
 from frontdesk.cli.purge import purge
 from frontdesk.cli.serve import serve
-from frontdesk.cli.upkeep import keys_commands, migrate, show_settings
+from frontdesk.cli.upkeep import migrate, show_settings
 from frontdesk.cli.vendors import vendors
 from frontdesk.database.embedded import EmbeddedServerError
 from frontdesk.database.migrate import MigrationError

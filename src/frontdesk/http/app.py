@@ -16,6 +16,7 @@ from starlette.routing import Match, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from frontdesk.accounts.guesses import Guesses
 from frontdesk.database.pool import Database, DatabaseUnavailable
 from frontdesk.database.releases import is_served
 from frontdesk.http.answers import json_answer
@@ -41,6 +42,7 @@ def create_base_app(
     database: Database,
     doorkeeper: Doorkeeper,
     slow_down: bool,
+    guesses: Guesses,
 ) -> FastAPI:
     """The app without a feature. Features declare their paths without a trailing slash."""
     app = FastAPI(
@@ -60,7 +62,7 @@ def create_base_app(
         return ", ".join(method for method in _METHODS if _takes(app, scope, method))
 
     # The last added is the outermost.
-    app.add_middleware(Authentication, doorkeeper=doorkeeper, slow_down=slow_down)
+    app.add_middleware(Authentication, doorkeeper=doorkeeper, slow_down=slow_down, guesses=guesses)
     app.add_middleware(Envelope, allowed=allowed)
     _add_health(app, database)
     _add_pages(app)

@@ -14,13 +14,15 @@ import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from frontdesk.accounts.guesses import Guesses
 from frontdesk.accounts.limits import Allowance
-from frontdesk.accounts.service import Caller
+from frontdesk.accounts.service import Caller, prefix_in
 from frontdesk.errors import ApiError, Code
 from frontdesk.http.answers import error_answer, told
 from frontdesk.outgoing.addresses import carried, read_address
 
 PROTECTED = "/v1"
+ADMINISTRATION = "/v1/admin"
 SLOW_DOWN_SECONDS = 2.0
 
 _log = structlog.get_logger(__name__)
@@ -31,7 +33,9 @@ class Doorkeeper(Protocol):
 
     async def authenticate(self, token: str) -> Caller | None: ...
 
-    async def count_request(self, caller: Caller) -> Allowance: ...
+    def was_good(self, token: str) -> bool: ...
+
+    async def count_request(self, caller: Caller, *, administers: bool = False) -> Allowance: ...
 
 
 class Envelope:
@@ -86,23 +90,26 @@ class Envelope:
 class Authentication:
     """Lets a request under `/v1` through if its token is good and its account has requests left."""
 
-    def __init__(self, app: ASGIApp, doorkeeper: Doorkeeper, *, slow_down: bool) -> None:
+    def __init__(
+        self, app: ASGIApp, doorkeeper: Doorkeeper, *, slow_down: bool, guesses: Guesses
+    ) -> None:
         self._app = app
         self._doorkeeper = doorkeeper
         self._slow_down = slow_down
+        self._guesses = guesses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
-        if scope["type"] != "http" or not (path.startswith(PROTECTED + "/") or path == PROTECTED):
+        if scope["type"] != "http" or not _is_under(path, PROTECTED):
             await self._app(scope, receive, send)
             return
-        token = _bearer(scope)
-        caller = None if token is None else await self._doorkeeper.authenticate(token)
-        if caller is None:
-            raise _unauthenticated()
+        caller = await self._caller(scope)
+        structlog.contextvars.bind_contextvars(token_prefix=caller.token_prefix)
         state = scope["state"]
         state["caller"] = caller
-        allowance = await self._doorkeeper.count_request(caller)
+        allowance = await self._doorkeeper.count_request(
+            caller, administers=_is_under(path, ADMINISTRATION)
+        )
         state["allowance"] = allowance
         if not allowance.allowed:
             raise ApiError(
@@ -114,6 +121,34 @@ class Authentication:
         if allowance.slow and self._slow_down:
             await asyncio.sleep(SLOW_DOWN_SECONDS)
         await self._app(scope, receive, send)
+
+    async def _caller(self, scope: Scope) -> Caller:
+        """Raises ApiError 401; 429, without a look at the token, where too many that were none came
+        from this address."""
+        token = _bearer(scope)
+        if token is None:
+            raise _unauthenticated()
+        client = scope.get("client")
+        address = str(client[0]) if client else "unknown"
+        wait = self._guesses.seconds_to_wait(address)
+        # Many callers may share an address (a proxy, a customer's network): who was let in lately is
+        # not shut out because another one guesses, or goes on with a token that is revoked.
+        if wait and not self._doorkeeper.was_good(token):
+            raise ApiError(
+                Code.RATE_LIMITED,
+                f"Too many requests without a valid token came from this address; go on in {wait} s.",
+                headers={"Retry-After": str(wait)},
+            )
+        caller = await self._doorkeeper.authenticate(token)
+        if caller is None:
+            self._guesses.failed(address)
+            _log.info("authentication failed", client=address, token_prefix=prefix_in(token))
+            raise _unauthenticated()
+        return caller
+
+
+def _is_under(path: str, head: str) -> bool:
+    return path.startswith(head) and path[len(head) : len(head) + 1] in ("", "/")
 
 
 def client_address(scope: Scope) -> str:

@@ -73,14 +73,6 @@ CHANGE_PROPERTY = """
     RETURNING p.id, p.created_at, p.integration_id, p.property_id, p.enabled, p.timezone
 """
 
-# The table's lock makes the first of two processes with two keys the one whose key counts.
-LOCK_KEYS = "LOCK TABLE encryption_keys IN SHARE ROW EXCLUSIVE MODE"
-FIRST_KEY = """
-    INSERT INTO encryption_keys (fingerprint)
-    SELECT $1 WHERE NOT EXISTS (SELECT FROM encryption_keys)
-"""
-KNOWN_KEYS = "SELECT fingerprint FROM encryption_keys"
-
 
 class IntegrationRepository:
     """Integrations as rows."""
@@ -179,17 +171,6 @@ class IntegrationRepository:
         return await self._database.fetch_row(
             CHANGE_PROPERTY, account_id, integration_id, configuration_id, enabled, timezone
         )
-
-    async def keep_fingerprint(self, fingerprint: str) -> list[str]:
-        """Store it if it is the first; the fingerprints that count."""
-        async with self._database.transaction() as transaction:
-            await transaction.execute(LOCK_KEYS)
-            await transaction.execute(FIRST_KEY, fingerprint)
-            rows = await transaction.fetch(KNOWN_KEYS)
-        return [row["fingerprint"] for row in rows]
-
-    async def known_fingerprints(self) -> list[str]:
-        return [row["fingerprint"] for row in await self._database.fetch(KNOWN_KEYS)]
 
     async def _listed(
         self,

@@ -23,7 +23,6 @@ from frontdesk.integrations.addresses import (
     is_own,
 )
 from frontdesk.integrations.checks import (
-    compare,
     frequency_problems,
     sent,
     unknown_source,
@@ -52,7 +51,6 @@ __all__ = [
     "IntegrationService",
     "PmsSessions",
     "PmsToken",
-    "check_fingerprint",
     "data_access_of",
 ]
 
@@ -281,15 +279,6 @@ class IntegrationService:
             raise invalid(problems)
         await self._catalog.manual_sync(account_id, row["id"], body.models_to_sync, ids)
 
-    # --- the key ------------------------------------------------------------------------------
-
-    async def check_key(self) -> None:
-        """Make sure that this process's key is the database's. The first key that comes is.
-
-        Raises KeyMismatch.
-        """
-        compare(await self._repository.keep_fingerprint(self._vault.fingerprint), self._vault)
-
     # --- inside -------------------------------------------------------------------------------
 
     async def _load_one(self, integration_id: UUID) -> Integration | None:
@@ -381,13 +370,6 @@ class IntegrationService:
         if body.credentials is not None:
             changes |= self._sealed(declaration, given(body.credentials), integration_id)
         return await self._repository.change(transaction, integration_id, changes)
-
-
-async def check_fingerprint(database: Database, vault: Vault) -> bool:
-    """Whether this key is the database's; True too where none has been used yet. For `doctor`:
-    stores nothing."""
-    known = await IntegrationRepository(database).known_fingerprints()
-    return not known or vault.fingerprint in known
 
 
 def data_access_of(row: Record) -> dict[str, Any]:

@@ -17,10 +17,13 @@ import orjson
 from frontdesk.database.pool import Database
 from frontdesk.errors import ApiError, Code, not_found
 from frontdesk.ids import new_id
+from frontdesk.vault import Vault
 from frontdesk.writes import repository
+from frontdesk.writes.bulk_retry import BulkRetry
 from frontdesk.writes.idempotency import Key
 from frontdesk.writes.intake import Accepted, Intake, Mismatched, NewWrite, Replayed
 from frontdesk.writes.logs import Logs
+from frontdesk.writes.schemas import RetryWrites
 from frontdesk.writes.status import (
     ENDED_STATES,
     FAILED_STATES,
@@ -48,10 +51,13 @@ class Step:
 class WritesService:
     """The writes of every account; each question names whose."""
 
-    def __init__(self, database: Database, intake: Intake, *, waiters: int) -> None:
+    def __init__(self, database: Database, intake: Intake, vault: Vault, *, waiters: int) -> None:
         self._database = database
         self._intake = intake
-        self.logs = Logs(database)
+        self.logs = Logs(database, vault)
+        self._bulk_retry = BulkRetry(
+            database, intake, lambda account_id, row: _retry(account_id, row, None, {})
+        )
         self.waiters = Waiters(partial(repository.told, database), waiters)
 
     def drain(self) -> None:
@@ -151,6 +157,17 @@ class WritesService:
             if not isinstance(outcome, Accepted):
                 return _replayed(outcome)
         return answer, False
+
+    async def retry_many(
+        self, account_id: UUID, body: RetryWrites, key: Key | None = None
+    ) -> tuple[dict[str, Any], bool]:
+        """Go on with failed writes that fit a filter: the answer, and whether it is a replay. Raises
+        ApiError 400, 409, 422, 503."""
+        if key is not None and not body.dry_run:
+            taken = await self._intake.look_up(account_id, key.key, key.fingerprint)
+            if taken is not None:
+                return _replayed(taken)
+        return await self._bulk_retry.run(account_id, body, key), False
 
     async def _row(self, account_id: UUID, job_id: UUID | None) -> Row:
         row = None
