@@ -58,6 +58,11 @@ class Services:
     webhooks: WebhookService
     retention: RetentionService
 
+    @property
+    def draining(self) -> bool:
+        """Whether this process is about to end."""
+        return self.writes.waiters.draining
+
     def begin_drain(self) -> None:
         """Answer at once whoever waits for the end of a write; requests are served as before.
         May be called more than once."""
@@ -111,6 +116,7 @@ def create_app(services: Services) -> FastAPI:
         database=services.database,
         doorkeeper=services.accounts,
         slow_down=services.settings.request_limit_slow_down,
+        draining=lambda: services.draining,
     )
     app.state.services = services
     # First: the hot path is found at once, and the catalog would take `residents` for an event's id.

@@ -3,8 +3,10 @@
 `/docs` works without a network: its scripts are served from here.
 """
 
+from collections.abc import Callable
 from importlib.metadata import version
 from importlib.resources import files
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -41,8 +43,10 @@ def create_base_app(
     database: Database,
     doorkeeper: Doorkeeper,
     slow_down: bool,
+    draining: Callable[[], bool] = lambda: False,
 ) -> FastAPI:
-    """The app without a feature. Features declare their paths without a trailing slash."""
+    """The app without a feature. Features declare their paths without a trailing slash. `draining`
+    tells whether the process is about to end: it serves what comes, and asks for no more."""
     app = FastAPI(
         title="Frontdesk",
         version=version("frontdesk"),
@@ -62,7 +66,7 @@ def create_base_app(
     # The last added is the outermost.
     app.add_middleware(Authentication, doorkeeper=doorkeeper, slow_down=slow_down)
     app.add_middleware(Envelope, allowed=allowed)
-    _add_health(app, database)
+    _add_health(app, database, draining)
     _add_pages(app)
     return app
 
@@ -85,7 +89,7 @@ def _takes(app: FastAPI, scope: Scope, method: str) -> bool:
     return any(route.matches(dict(asked))[0] is Match.FULL for route in app.router.routes)
 
 
-def _add_health(app: FastAPI, database: Database) -> None:
+def _add_health(app: FastAPI, database: Database, draining: Callable[[], bool]) -> None:
     @app.get(
         "/healthz",
         tags=["Health"],
@@ -99,9 +103,12 @@ def _add_health(app: FastAPI, database: Database) -> None:
         "/readyz",
         tags=["Health"],
         summary="Whether requests can be served: the database answers and its schema is current",
-        **operation("getReadiness", _STATUS, protected=False),
+        **_readiness(),
     )
     async def readyz() -> Response:
+        if draining():
+            # Over connections that were kept: new ones are not taken any more.
+            return json_answer({"status": "draining"}, 503, {"Retry-After": "1"})
         try:
             missing = await pending(database)
         except DatabaseUnavailable:
@@ -111,6 +118,16 @@ def _add_health(app: FastAPI, database: Database) -> None:
         return json_answer({"status": "ready"})
 
     del healthz, readyz
+
+
+def _readiness() -> dict[str, Any]:
+    """The operation's document: it says why not in the words in which it says that it can."""
+    found = operation("getReadiness", _STATUS, protected=False)
+    found["responses"][503] = {
+        "description": "Not now: `database unavailable`, `migrations pending` or `draining`.",
+        "content": {"application/json": {"schema": _STATUS}},
+    }
+    return found
 
 
 def _add_pages(app: FastAPI) -> None:
