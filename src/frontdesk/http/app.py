@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -65,7 +66,7 @@ def create_base_app(
 
     # The last added is the outermost.
     app.add_middleware(Authentication, doorkeeper=doorkeeper, slow_down=slow_down)
-    app.add_middleware(Envelope, allowed=allowed)
+    app.add_middleware(Envelope, allowed=allowed, template=_templates(app))
     _add_health(app, database, draining)
     _add_pages(app)
     return app
@@ -87,6 +88,23 @@ async def _told_outside(request: Request, error: Exception) -> Response:
 def _takes(app: FastAPI, scope: Scope, method: str) -> bool:
     asked = {**scope, "method": method}
     return any(route.matches(dict(asked))[0] is Match.FULL for route in app.router.routes)
+
+
+def _templates(app: FastAPI) -> Callable[[Scope], str]:
+    """A function that gives the template of the route that a request reached, `none` where it reached
+    none. By endpoint: what was asked for is the caller's to choose, and would be a label of its own."""
+    known: dict[object, str] = {}
+
+    def template(scope: Scope) -> str:
+        endpoint = scope.get("endpoint")
+        if endpoint is None:
+            return "none"
+        if not known:
+            for route in iter_route_contexts(app.routes):
+                known.setdefault(route.endpoint, str(route.path))
+        return known.get(endpoint, "none")
+
+    return template
 
 
 def _add_health(app: FastAPI, database: Database, draining: Callable[[], bool]) -> None:
