@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from tests.journeys.fleet import fleet
 from tests.journeys.served import NOTE_VENDOR, Command, until
 from tests.metrics.scraped import Sample, scraped, value_of
@@ -40,7 +41,9 @@ def test_api_and_worker_show_what_they_did(database_url: str, tmp_path: Path) ->
 
         def all_sent() -> list[Sample] | None:
             samples = scraped(_figures_of(worker))
-            sent = value_of(samples, "frontdesk_sends_total", vendor=NOTE_VENDOR, outcome="delivered")
+            sent = value_of(
+                samples, "frontdesk_sends_total", vendor=NOTE_VENDOR, outcome="delivered"
+            )
             return samples if sent == SENT else None
 
         of_worker = until(all_sent, seconds=30)

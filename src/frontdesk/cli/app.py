@@ -18,6 +18,7 @@ from frontdesk.cli.new_vendor.command import new_vendor
 from frontdesk.cli.output import asides
 from frontdesk.cli.processes import api, sandbox, worker
 from frontdesk.cli.purge import purge
+from frontdesk.cli.restored import restored
 from frontdesk.cli.serve import serve
 from frontdesk.cli.upkeep import keys_commands, migrate, show_settings
 from frontdesk.cli.vendors import vendors
@@ -47,6 +48,7 @@ app.add_typer(keys_commands, name="keys")
 app.command("settings")(show_settings)
 app.command()(purge)
 app.command()(erase)
+app.command()(restored)
 app.command()(doctor)
 app.command()(vendors)
 app.command()(new_vendor)
