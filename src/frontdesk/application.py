@@ -10,6 +10,7 @@ from typing import Literal
 from fastapi import FastAPI
 
 from frontdesk.accounts.service import AccountService
+from frontdesk.audit import endpoints as audit_endpoints
 from frontdesk.catalog import endpoints as catalog_endpoints
 from frontdesk.catalog.service import CatalogService
 from frontdesk.database.pool import Database
@@ -128,6 +129,7 @@ def create_app(services: Services) -> FastAPI:
         integration_endpoints,
         webhook_endpoints,
         retention_endpoints,
+        audit_endpoints,
     ):
         app.include_router(features.router)
     check_paths(app)

@@ -3,12 +3,16 @@
 What nobody expected keeps its traceback and exits with 1; what was foreseen is one sentence.
 """
 
+import getpass
+import os
+import socket
 import sys
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
+from frontdesk.audit.actor import COMMAND_LINE, Actor, acting_as
 from frontdesk.cli.accounts import account_commands, token_commands
 from frontdesk.cli.demo import demo
 from frontdesk.cli.doctor import doctor
@@ -73,7 +77,8 @@ def _everywhere(
 def run(arguments: list[str] | None = None) -> int:
     """Run one command; gives its exit code."""
     try:
-        app(args=arguments)
+        with acting_as(Actor(COMMAND_LINE, _operator())):
+            app(args=arguments)
     except SystemExit as ended:
         # Typer's way to end: 0, the code of `typer.Exit`, 1 for Ctrl-C, 2 for a wrong usage.
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
@@ -92,6 +97,15 @@ def run(arguments: list[str] | None = None) -> int:
         sys.stderr.close()
         return FAILED
     return 0
+
+
+def _operator() -> str:
+    """Who is logged in, on which machine."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # an account without a name, as in a container
+        name = str(os.getuid())
+    return f"{name}@{socket.gethostname()}"
 
 
 def _failed(error: Exception, code: int) -> int:

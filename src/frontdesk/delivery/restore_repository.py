@@ -15,7 +15,8 @@ _PATIENCE_SECONDS = 3600.0
 
 async def workers_left(database: Database) -> float:
     """Seconds until the last of the workers counts as dead, if none of them is heard of."""
-    return max(0.0, await database.fetch_value(_WORKERS_LEFT))
+    left: float = await database.fetch_value(_WORKERS_LEFT)
+    return max(0.0, left)
 
 
 async def mark_restored(database: Database, reason: str) -> int:

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from frontdesk.accounts.limits import Allowance
 from frontdesk.accounts.service import Caller
+from frontdesk.audit.actor import Actor, act_as
 from frontdesk.errors import ApiError, Code
 from frontdesk.http.answers import error_answer, told
 from frontdesk.metrics import counts
@@ -117,6 +118,7 @@ class Authentication:
             raise _unauthenticated()
         state = scope["state"]
         state["caller"] = caller
+        act_as(Actor(caller.token_prefix, client_address(scope), state["request_id"]))
         allowance = await self._doorkeeper.count_request(caller)
         state["allowance"] = allowance
         if not allowance.allowed:

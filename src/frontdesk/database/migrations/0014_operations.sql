@@ -68,3 +68,21 @@ BEGIN
     DELETE FROM workers;
     RETURN marked;
 END $$;
+
+-- What was done by whom, from where: put down in the transaction that does it. `before` and `after`
+-- hold what callers can see anyhow, and never a secret; an action on a resident holds nothing of him.
+CREATE TABLE admin_actions (
+    id uuid PRIMARY KEY,
+    account_id uuid NOT NULL REFERENCES accounts,
+    actor text NOT NULL,                    -- a token's prefix, or `command line`
+    client text,                            -- the caller's address; an operator's login on the machine
+    request_id text,
+    action text NOT NULL,                   -- such as integration.update
+    subject_type text NOT NULL,
+    subject_id text NOT NULL,
+    before jsonb,
+    after jsonb,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX admin_actions_of_account ON admin_actions (account_id, created_at, id);
+CREATE INDEX admin_actions_of_subject ON admin_actions (account_id, subject_id, created_at, id);
