@@ -72,3 +72,13 @@ def test_every_figure_of_ours_is_looked_at_somewhere() -> None:
         if name.startswith("frontdesk_") and not name.endswith(suffixes) and name not in shown:
             unseen.add(name)
     assert not unseen
+
+
+def test_every_setting_in_the_deployment_files_exists() -> None:
+    from frontdesk.settings import Settings
+
+    known = {f"FRONTDESK_{name.upper()}" for name in Settings.model_fields}
+    for file in ("Dockerfile", "compose.yml", "frontdesk@.service"):
+        named = set(re.findall(r"FRONTDESK_[A-Z_]+", (DEPLOY / file).read_text()))
+        assert named
+        assert named <= known, named - known
