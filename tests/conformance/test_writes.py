@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from frontdesk.catalog.models import SYNCED
-from frontdesk.delivery.matching import Known, earliest_stamp, find
+from frontdesk.delivery.matching import Claim, Known, earliest_stamp, find
 from frontdesk.events.fields import FIELDS, Kind
 from frontdesk.vendors.contract import Access, Answer, EventIntent, OutcomeKind, Request
 from frontdesk.vendors.masking import masked
@@ -113,7 +113,7 @@ async def test_a_written_record_is_found_again_by_its_trace(pms: Pms) -> None:
         assert ours is not None
         assert ours.x_id == effect["x_id"]
         assert (ours.stamped_at is not None) == pms.declaration.read_back.stamped
-    assert find(plan.trace, at_its_place, replace(known, twins=1)) is None
+    assert find(plan.trace, at_its_place, replace(known, twins=[Claim()])) is None
     assert find(plan.trace, at_its_place, replace(known, tied={effect["x_id"]})) is None
     assert find(replace(plan.trace, text="Another text"), at_its_place, known) is None
 

@@ -208,6 +208,24 @@ async def test_integrations_that_share_a_budget_go_to_one_worker(
     assert all(held)
 
 
+async def test_a_worker_that_only_seems_to_live_does_not_hold_up_what_another_left(
+    database: Database, repository: DeliveryRepository
+) -> None:
+    the = await stock(database, integrations=4)
+    dead = await worker(repository)
+    assert len(await repository.held(dead)) == 4
+    # It has been killed as well, and its lease has not run out: its share would be two.
+    await repository.register(new_id(), 30)
+    await database.execute(
+        "UPDATE workers SET expires_at = clock_timestamp() - interval '3 seconds' WHERE id = $1",
+        dead,
+    )
+
+    heir = await worker(repository)
+
+    assert set(await repository.held(heir)) == set(the.integration_ids)
+
+
 async def test_a_finished_write_is_an_event_at_once(
     database: Database, repository: DeliveryRepository
 ) -> None:

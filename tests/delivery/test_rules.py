@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frontdesk.delivery.circuit import FAILURES_TO_OPEN, Circuit
-from frontdesk.delivery.matching import Known, earliest_stamp, find, matches, shows_changes
+from frontdesk.delivery.matching import Claim, Known, earliest_stamp, find, matches, shows_changes
 from frontdesk.delivery.outcomes import LONGEST_BACKOFF_SECONDS, after_send, backoff, uncertain
 from frontdesk.vendors.contract import FoundEvent, Outcome, OutcomeKind, Trace
 from frontdesk.vendors.declaration import CredentialKey, Declaration, RecordId
@@ -93,9 +93,28 @@ def test_a_staff_members_twin_is_told_by_its_author() -> None:
 
 @given(records=st.integers(0, 6), twins=st.integers(0, 6))
 def test_n_intended_twins_need_n_records(records: int, twins: int) -> None:
-    known = Known(tied=(), not_stamped_before=None, twins=twins)
+    known = Known(tied=(), not_stamped_before=None, twins=[Claim()] * twins)
     found = find(TRACE, [record(str(n)) for n in range(records)], known)
     assert (found is not None) == (records > twins)
+
+
+def test_a_twins_record_that_is_too_old_for_this_write_does_not_cost_it_its_own() -> None:
+    earlier = NOON - timedelta(minutes=5)
+    known = Known((), NOON, twins=[Claim(earlier)])
+    the_twins, ours = record("1", stamped_at=earlier), record("2", stamped_at=NOON)
+    assert find(TRACE, [the_twins, ours], known) == ours
+    # Where the twin's does not show yet, this one may be the twin's.
+    assert find(TRACE, [ours], known) is None
+    # What stood there before the twin was sent is neither's.
+    staffs = record("0", stamped_at=earlier - timedelta(minutes=1))
+    assert find(TRACE, [staffs, the_twins], known) is None
+
+
+def test_a_twins_record_that_was_known_before_this_write_does_not_cost_it_its_own() -> None:
+    known = Known({"1"}, None, twins=[Claim()])
+    assert find(TRACE, [record("1"), record("2")], known) == record("2")
+    staffs_too = Known({"0", "1"}, None, twins=[Claim(tied={"0"})])
+    assert find(TRACE, [record("0"), record("1")], staffs_too) is None
 
 
 MARKED = replace(TRACE, text="Called about the dryer [fd-abcdefghij]", mark="[fd-abcdefghij]")
@@ -122,7 +141,7 @@ def test_the_same_words_without_the_mark_are_somebody_elses() -> None:
 
 
 def test_a_list_row_that_comes_twice_is_one_record() -> None:
-    assert find(TRACE, [record("1"), record("1")], Known((), None, twins=1)) is None
+    assert find(TRACE, [record("1"), record("1")], Known((), None, twins=[Claim()])) is None
 
 
 @pytest.mark.parametrize(

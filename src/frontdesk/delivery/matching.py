@@ -8,7 +8,7 @@ need n records.
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,16 +18,25 @@ _SPACES = re.compile(r"\s+")
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """What another write of the same event may have made. `not_stamped_before`: its first attempt
+    minus skew. `tied`: ids that belong to others, or were in the cache before its first attempt."""
+
+    not_stamped_before: datetime | None = None
+    tied: Collection[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """What limits the candidates. `tied`: PMS ids that belong to other writes or were in the cache
     before the first attempt. `author`: who our credentials write as, where that is known.
-    `not_stamped_before`: the first attempt minus skew. `twins`: other writes of the same event that
-    succeeded and whose records are not tied yet."""
+    `not_stamped_before`: the first attempt minus skew. `twins`: what other writes of the same event
+    may claim, whose records are not tied yet; the earliest first."""
 
     tied: Collection[str]
     not_stamped_before: datetime | None
     author: str | None = None
-    twins: int = 0
+    twins: Sequence[Claim] = ()
 
 
 def normalised(text: str) -> str:
@@ -81,13 +90,7 @@ def find(trace: Trace, found: Iterable[FoundEvent], known: Known) -> FoundEvent 
             event
             for event in found
             if matches(trace, event)
-            and event.x_id not in known.tied
-            and (
-                bears_mark(trace, event)
-                or not (
-                    _too_old(event, known.not_stamped_before) or _by_another(event, known.author)
-                )
-            )
+            and (bears_mark(trace, event) or not _by_another(event, known.author))
         ),
         # What bears the mark comes before what only says the same.
         key=lambda event: (
@@ -96,9 +99,21 @@ def find(trace: Trace, found: Iterable[FoundEvent], known: Known) -> FoundEvent 
             event.x_id,
         ),
     )
-    unique = list({event.x_id: event for event in candidates}.values())
-    # The earlier twins have a claim to the earlier records.
-    return unique[known.twins] if len(unique) > known.twins else None
+    left = list({event.x_id: event for event in candidates}.values())
+    # The earlier twins have a claim to the earlier records, each to one that it can have made: one
+    # that is too old for this write is as good as taken, and must not cost it its own.
+    ours: FoundEvent | None = None
+    for claim in (*known.twins, Claim(known.not_stamped_before, known.tied)):
+        ours = next((event for event in left if _may_have_made(claim, trace, event)), None)
+        if ours is not None:
+            left.remove(ours)
+    return ours
+
+
+def _may_have_made(claim: Claim, trace: Trace, event: FoundEvent) -> bool:
+    if event.x_id in claim.tied:
+        return False
+    return bears_mark(trace, event) or not _too_old(event, claim.not_stamped_before)
 
 
 def _seconds(instants: Iterable[datetime]) -> set[int]:

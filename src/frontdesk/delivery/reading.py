@@ -15,7 +15,7 @@ from frontdesk.delivery import clock
 from frontdesk.delivery.budgets import Budgets, Purpose
 from frontdesk.delivery.holding import Holding
 from frontdesk.delivery.logins import Logins
-from frontdesk.delivery.matching import Known, earliest_stamp, find, matches
+from frontdesk.delivery.matching import Claim, Known, earliest_stamp, find, matches
 from frontdesk.delivery.repository import Claimed, DeliveryRepository, Pending
 from frontdesk.delivery.session import ReadSession
 from frontdesk.delivery.stopping import Stopping
@@ -100,15 +100,22 @@ class Reader:
         if not candidates or write.first_sent_at is None:
             return None
         integration_id = holding.integration.id
+        others, cached = await self._repository.tied(
+            integration_id, write.id, [event.x_id for event in candidates]
+        )
+
+        def claim(first_sent_at: datetime) -> Claim:
+            known_before = {x_id for x_id, at in cached.items() if at < first_sent_at}
+            skew_s = holding.declaration.read_back.skew_s
+            return Claim(earliest_stamp(first_sent_at, skew_s), others | known_before)
+
+        mine = claim(write.first_sent_at)
+        twins = await self._repository.twins(integration_id, write.id)
         known = Known(
-            tied=await self._repository.tied(
-                integration_id, write.id, [event.x_id for event in candidates], write.first_sent_at
-            ),
-            not_stamped_before=earliest_stamp(
-                write.first_sent_at, holding.declaration.read_back.skew_s
-            ),
+            tied=mine.tied,
+            not_stamped_before=mine.not_stamped_before,
             author=await self._repository.author(integration_id),
-            twins=await self._repository.twins(integration_id, write.id),
+            twins=[claim(first_sent_at) for first_sent_at in twins],
         )
         return find(plan.trace, candidates, known)
 

@@ -127,32 +127,32 @@ WHERE job_id = ANY (array_remove(ARRAY[$1::uuid, $2::uuid], NULL)) AND kind = 's
 
 # --- looking a record up at the PMS -----------------------------------------------------------
 
-# Records of other writes with the same credentials, and those that the cache held before the first
-# attempt left, cannot be this write's.
+# Records of other writes with the same credentials cannot be this write's, nor those that the cache
+# held before its first attempt left.
 _TIED = """
-SELECT w.x_id FROM writes AS w
+SELECT w.x_id, NULL::timestamptz AS cached_at FROM writes AS w
 JOIN integrations AS i ON i.id = w.integration_id
 WHERE w.x_id = ANY ($3) AND w.id <> $2 AND i.budget_scope = (
     SELECT budget_scope FROM integrations WHERE id = $1)
-UNION
-SELECT e.x_id FROM events AS e
-WHERE e.integration_id = $1 AND e.x_id = ANY ($3) AND e.created_at < $4
-    AND e.origin_job_id IS DISTINCT FROM $2
+UNION ALL
+SELECT e.x_id, e.created_at FROM events AS e
+WHERE e.integration_id = $1 AND e.x_id = ANY ($3) AND e.origin_job_id IS DISTINCT FROM $2
 """
 
 # Other writes of the same event that succeeded and do not know their record yet. A write that has
 # ended uncertain comes last: it takes no record that a later one may have made.
 _TWINS = """
-SELECT count(w.id) + CASE mine.state WHEN 'uncertain' THEN (
-    SELECT count(*) FROM writes AS w
-    WHERE w.integration_id = $1 AND w.resident_id = mine.resident_id AND w.finished_at IS NULL
-        AND w.first_sent_at IS NOT NULL AND w.plan->'trace' = mine.plan->'trace') ELSE 0 END
-FROM writes AS mine
-LEFT JOIN writes AS w ON w.integration_id = $1 AND w.resolution = 'pending' AND w.id <> mine.id
+SELECT w.first_sent_at FROM writes AS mine
+JOIN writes AS w ON w.integration_id = $1 AND w.resolution = 'pending' AND w.id <> mine.id
     AND w.resident_id = mine.resident_id AND w.plan->'trace' = mine.plan->'trace'
     AND (w.lane_number < mine.lane_number OR mine.state = 'uncertain')
-WHERE mine.id = $2
-GROUP BY mine.id
+WHERE mine.id = $2 AND w.first_sent_at IS NOT NULL
+UNION ALL
+SELECT w.first_sent_at FROM writes AS mine
+JOIN writes AS w ON w.integration_id = $1 AND w.resident_id = mine.resident_id
+    AND w.finished_at IS NULL AND w.plan->'trace' = mine.plan->'trace'
+WHERE mine.id = $2 AND mine.state = 'uncertain' AND w.first_sent_at IS NOT NULL
+ORDER BY 1
 """
 
 _AUTHOR = """
@@ -399,13 +399,17 @@ class DeliveryRepository:
         return row["ended"], row["now"]
 
     async def tied(
-        self, integration_id: UUID, write_id: UUID, x_ids: Sequence[str], before: datetime
-    ) -> set[str]:
-        rows = await self._database.fetch(_TIED, integration_id, write_id, list(x_ids), before)
-        return {row["x_id"] for row in rows}
+        self, integration_id: UUID, write_id: UUID, x_ids: Sequence[str]
+    ) -> tuple[set[str], dict[str, datetime]]:
+        """Which of these records belong to other writes, and since when the cache has held which."""
+        rows = await self._database.fetch(_TIED, integration_id, write_id, list(x_ids))
+        cached = {row["x_id"]: row["cached_at"] for row in rows if row["cached_at"] is not None}
+        return {row["x_id"] for row in rows if row["cached_at"] is None}, cached
 
-    async def twins(self, integration_id: UUID, write_id: UUID) -> int:
-        return int(await self._database.fetch_value(_TWINS, integration_id, write_id))
+    async def twins(self, integration_id: UUID, write_id: UUID) -> list[datetime]:
+        """When the other writes of the same event were first sent, the earliest first."""
+        rows = await self._database.fetch(_TWINS, integration_id, write_id)
+        return [row["first_sent_at"] for row in rows]
 
     async def author(self, integration_id: UUID) -> str | None:
         author: str | None = await self._database.fetch_value(_AUTHOR, integration_id)
