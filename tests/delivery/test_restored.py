@@ -1,5 +1,6 @@
 """After a restore: every unfinished write is looked for first, and each lane keeps its order."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -110,7 +111,7 @@ async def test_it_is_refused_while_a_worker_lives(database: Database) -> None:
     worker_id = new_id()
     await DeliveryRepository(database).register(worker_id, 1)
 
-    waited = []
+    waited: list[float] = []
     with pytest.raises(WorkersLiveError):
         await mark_restored(database, _Heartbeats(database, waited))
     assert len(waited) == 1
@@ -126,8 +127,6 @@ class _Heartbeats:
         self._tasks: list[object] = []
 
     def __call__(self, seconds: float) -> None:
-        import asyncio
-
         self._waited.append(seconds)
         self._tasks.append(
             asyncio.ensure_future(
