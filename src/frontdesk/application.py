@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from frontdesk.accounts.guesses import Guesses
 from frontdesk.accounts.service import AccountService
+from frontdesk.audit import endpoints as audit_endpoints
 from frontdesk.catalog import endpoints as catalog_endpoints
 from frontdesk.catalog.service import CatalogService
 from frontdesk.database.pool import Database
@@ -59,6 +60,11 @@ class Services:
     erasure: ErasureService
     webhooks: WebhookService
     retention: RetentionService
+
+    @property
+    def draining(self) -> bool:
+        """Whether this process is about to end."""
+        return self.writes.waiters.draining
 
     def begin_drain(self) -> None:
         """Answer at once whoever waits for the end of a write; requests are served as before.
@@ -115,6 +121,7 @@ def create_app(services: Services) -> FastAPI:
         doorkeeper=services.accounts,
         slow_down=services.settings.request_limit_slow_down,
         guesses=Guesses(services.settings.failed_authentications),
+        draining=lambda: services.draining,
     )
     app.state.services = services
     # First: the hot path is found at once, and the catalog would take `residents` for an event's id.
@@ -126,6 +133,7 @@ def create_app(services: Services) -> FastAPI:
         integration_endpoints,
         webhook_endpoints,
         retention_endpoints,
+        audit_endpoints,
     ):
         app.include_router(features.router)
     check_paths(app)

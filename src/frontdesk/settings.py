@@ -147,6 +147,17 @@ class Settings(BaseSettings):
         1, ge=1, description="Days that idempotency keys are kept; they hold for 24 hours."
     )
     keep_read_jobs_days: int = Field(30, ge=1, description="Days that ended syncs are kept.")
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port on which each process shows its figures to Prometheus, at /metrics; 0: a free one, which is "
+        "logged. Under `serve` the parts take this port and those after it. Not set: nowhere.",
+    )
+    metrics_host: str = Field(
+        "127.0.0.1",
+        description="Address of that port. Nothing is asked of who reads there: keep it inside.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level that is logged."
     )

@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-import asyncpg
-
-from frontdesk.database.pool import Database, Record
+from frontdesk.database.pool import Connection, Database, Record, SchemaBehind
 
 COMMON = "events"
 """The purpose whose minutes every schema has."""
@@ -71,8 +69,10 @@ class AccountRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def insert_account(self, account_id: UUID, name: str, per_minute: int | None) -> Record:
-        row = await self._database.fetch_row(INSERT_ACCOUNT, account_id, name, per_minute)
+    async def insert_account(
+        self, connection: Connection, account_id: UUID, name: str, per_minute: int | None
+    ) -> Record:
+        row = await connection.fetch_row(INSERT_ACCOUNT, account_id, name, per_minute)
         assert row is not None  # noqa: S101 — an INSERT that returns without a row is a broken driver
         return row
 
@@ -81,6 +81,7 @@ class AccountRepository:
 
     async def insert_token(
         self,
+        connection: Connection,
         token_id: UUID,
         account_id: UUID,
         name: str,
@@ -90,15 +91,15 @@ class AccountRepository:
         expires_at: datetime | None,
     ) -> Record | None:
         """None: there is no such account."""
-        return await self._database.fetch_row(
+        return await connection.fetch_row(
             INSERT_TOKEN, token_id, account_id, name, prefix, digest, list(scopes), expires_at
         )
 
     async def tokens(self, account_id: UUID | None) -> list[Record]:
         return await self._database.fetch(TOKENS, account_id)
 
-    async def revoke_token(self, reference: str) -> Record | None:
-        return await self._database.fetch_row(REVOKE_TOKEN, reference)
+    async def revoke_token(self, connection: Connection, reference: str) -> Record | None:
+        return await connection.fetch_row(REVOKE_TOKEN, reference)
 
     async def token_by_prefix(self, prefix: str) -> Record | None:
         return await self._database.fetch_row(BY_PREFIX, prefix)
@@ -117,7 +118,7 @@ class AccountRepository:
                 row = await self._database.fetch_row(
                     TAKE_REQUESTS_FOR, account_id, purpose, per_minute, want
                 )
-            except asyncpg.UndefinedFunctionError:
+            except SchemaBehind:
                 # The schema is the one before migration 0015: then there is one minute for all.
                 row = None
         if row is None:

@@ -17,6 +17,7 @@ from uuid import UUID
 from frontdesk.accounts.last_use import LastUse
 from frontdesk.accounts.limits import Allowance, RequestLimits
 from frontdesk.accounts.repository import COMMON, AccountRepository
+from frontdesk.audit.service import AuditTrail
 from frontdesk.database.pool import Database, Record
 from frontdesk.ids import new_id
 from frontdesk.remembered import Remembered
@@ -80,7 +81,9 @@ class AccountService:
     """Everything about accounts and tokens, the request limit included."""
 
     def __init__(self, database: Database) -> None:
+        self._database = database
         self._repository = AccountRepository(database)
+        self._audit = AuditTrail()
         self._callers = Remembered(self._look_up, _REMEMBERED_SECONDS)
         self._limits = RequestLimits(self._repository.take_requests)
         self._last_use = LastUse(self._repository.write_uses)
@@ -95,7 +98,14 @@ class AccountService:
         """A new account. `requests_per_minute` None: no limit. Raises ValueError below 1."""
         if requests_per_minute is not None and requests_per_minute < 1:
             raise ValueError("The request limit must be at least 1 a minute.")
-        row = await self._repository.insert_account(new_id(), name, requests_per_minute)
+        async with self._database.transaction() as transaction:
+            row = await self._repository.insert_account(
+                transaction, new_id(), name, requests_per_minute
+            )
+            shown = {"name": name, "requests_per_minute": requests_per_minute}
+            await self._audit.record(
+                transaction, row["id"], "account.create", row["id"], after=shown
+            )
         return _account(row)
 
     async def accounts(self) -> list[Account]:
@@ -118,11 +128,21 @@ class AccountService:
             raise ValueError(f"There is no scope {unknown[0]!r}; there are: {', '.join(SCOPES)}.")
         prefix = "".join(secrets.choice(_PREFIX_ALPHABET) for _ in range(12))
         secret = f"fd_{prefix}_{secrets.token_urlsafe(32)}"
-        row = await self._repository.insert_token(
-            new_id(), account_id, name, prefix, _digest(secret), scopes, expires_at
-        )
-        if row is None:
-            raise LookupError(f"There is no account {account_id}.")
+        async with self._database.transaction() as transaction:
+            row = await self._repository.insert_token(
+                transaction,
+                new_id(),
+                account_id,
+                name,
+                prefix,
+                _digest(secret),
+                scopes,
+                expires_at,
+            )
+            if row is None:
+                raise LookupError(f"There is no account {account_id}.")
+            shown = {name: row[name] for name in ("name", "prefix", "scopes", "expires_at")}
+            await self._audit.record(transaction, account_id, "token.create", prefix, after=shown)
         return NewToken(_token(row), secret)
 
     async def tokens(self, account_id: UUID | None = None) -> list[Token]:
@@ -132,9 +152,17 @@ class AccountService:
     async def revoke_token(self, reference: str) -> Token | None:
         """Revoke the token with this prefix or id; None if there is none. It is refused in this
         process from now on, in all others within 1 s."""
-        row = await self._repository.revoke_token(_prefix_of(reference))
-        if row is None:
-            return None
+        async with self._database.transaction() as transaction:
+            row = await self._repository.revoke_token(transaction, _prefix_of(reference))
+            if row is None:
+                return None
+            await self._audit.record(
+                transaction,
+                row["account_id"],
+                "token.revoke",
+                row["prefix"],
+                after={"revoked_at": row["revoked_at"]},
+            )
         self._callers.forget_all()
         return _token(row)
 

@@ -7,6 +7,7 @@ reads a body nor knows an endpoint.
 
 import asyncio
 import os
+import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -17,8 +18,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from frontdesk.accounts.guesses import Guesses
 from frontdesk.accounts.limits import Allowance
 from frontdesk.accounts.service import Caller, prefix_in
+from frontdesk.audit.actor import Actor, act_as
 from frontdesk.errors import ApiError, Code
 from frontdesk.http.answers import error_answer, told
+from frontdesk.metrics import counts
 from frontdesk.outgoing.addresses import carried, read_address
 
 PROTECTED = "/v1"
@@ -41,9 +44,15 @@ class Doorkeeper(Protocol):
 class Envelope:
     """Outermost: gives every answer its headers, and every error its shape."""
 
-    def __init__(self, app: ASGIApp, allowed: Callable[[Scope], str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        allowed: Callable[[Scope], str],
+        template: Callable[[Scope], str],
+    ) -> None:
         self._app = app
         self._allowed = allowed
+        self._template = template
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -58,13 +67,16 @@ class Envelope:
         if len(path) > 1 and path.endswith("/"):
             # Every path answers with and without the slash; routes are declared without.
             scope["path"] = path[:-1]
+        began = time.monotonic()
         begun = False
+        status = 0
         head = [(b"x-request-id", request_id.encode())]
 
         async def enveloped(message: Message) -> None:
-            nonlocal begun
+            nonlocal begun, status
             if message["type"] == "http.response.start":
                 begun = True
+                status = message["status"]
                 allowance: Allowance | None = state.get("allowance")
                 message["headers"] = [
                     *message.get("headers", ()),
@@ -85,6 +97,10 @@ class Envelope:
                 _log.error("answer broken off", path=scope["path"], exc_info=error)
                 raise
             await error_answer(answer)(scope, receive, enveloped)
+        finally:
+            # 0: nobody was left to answer to.
+            seconds = time.monotonic() - began
+            counts.request_answered(scope["method"], self._template(scope), status, seconds)
 
 
 class Authentication:
@@ -107,6 +123,7 @@ class Authentication:
         structlog.contextvars.bind_contextvars(token_prefix=caller.token_prefix)
         state = scope["state"]
         state["caller"] = caller
+        act_as(Actor(caller.token_prefix, client_address(scope), state["request_id"]))
         allowance = await self._doorkeeper.count_request(
             caller, administers=_is_under(path, ADMINISTRATION)
         )

@@ -8,7 +8,7 @@ worker's in `delivery`.
 from collections.abc import Collection
 from uuid import UUID
 
-from frontdesk.database.pool import Database, Record
+from frontdesk.database.pool import Connection, Database, Record
 
 # The clock of the database, because every moment in the row is one of its own. `throttled`: the
 # latest attempt was put off by the vendor's "slow down", not by a failure.
@@ -83,9 +83,9 @@ async def told(database: Database, ids: Collection[UUID]) -> list[Record]:
     return await database.fetch(_TOLD, list(ids))
 
 
-async def cancel(database: Database, account_id: UUID, job_id: UUID) -> bool:
+async def cancel(connection: Connection, account_id: UUID, job_id: UUID) -> bool:
     """End a write that is not out. False where it is out, ended, or not there."""
-    return await database.fetch_value(_CANCEL, account_id, job_id) is not None
+    return await connection.fetch_value(_CANCEL, account_id, job_id) is not None
 
 
 async def cancel_waiting(database: Database, integration_id: UUID, portion: int) -> int:

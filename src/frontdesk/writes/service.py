@@ -14,6 +14,7 @@ from uuid import UUID
 
 import orjson
 
+from frontdesk.audit.service import AuditTrail
 from frontdesk.database.pool import Database
 from frontdesk.errors import ApiError, Code, not_found
 from frontdesk.ids import new_id
@@ -54,6 +55,7 @@ class WritesService:
     def __init__(self, database: Database, intake: Intake, vault: Vault, *, waiters: int) -> None:
         self._database = database
         self._intake = intake
+        self._audit = AuditTrail()
         self.logs = Logs(database, vault)
         self._bulk_retry = BulkRetry(
             database, intake, lambda account_id, row: _retry(account_id, row, None, {})
@@ -97,8 +99,10 @@ class WritesService:
     async def cancel(self, account_id: UUID, job_id: UUID | None) -> None:
         """End a write that is not out. Raises ApiError 404, and 409 where it is out or ended."""
         row = await self._row(account_id, job_id)
-        if await repository.cancel(self._database, account_id, row["id"]):
-            return
+        async with self._database.transaction() as transaction:
+            if await repository.cancel(transaction, account_id, row["id"]):
+                await self._audit.record(transaction, account_id, "write.cancel", row["id"])
+                return
         row = await self._row(account_id, job_id)
         state = row["state"]
         why = "has ended" if state in ENDED_STATES else "may already be at the PMS"
@@ -156,6 +160,16 @@ class WritesService:
             outcome = await self._intake.submit(make(account_id, row, key, answer))
             if not isinstance(outcome, Accepted):
                 return _replayed(outcome)
+        if failed:
+            # After the commit that many requests share: a crash in between leaves the retry itself,
+            # which names what it retries.
+            await self._audit.record(
+                self._database,
+                account_id,
+                "write.retry",
+                row["id"],
+                after={"job_id": answer["job_id"]},
+            )
         return answer, False
 
     async def retry_many(
