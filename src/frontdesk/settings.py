@@ -38,6 +38,11 @@ class Settings(BaseSettings):
         description="Seconds after which a statement that the database has not answered is given up, and its "
         "connections are made anew.",
     )
+    migrate_on_start: bool = Field(
+        True,
+        description="Whether api and worker apply pending migrations when they start. Off: a step of your deploy runs "
+        "`frontdesk migrate`, before or after; they serve on the schema of this release or of the one before it.",
+    )
     data_dir: Path | None = Field(
         None,
         description="Folder of the embedded server, keys and token. Default: /var/lib/frontdesk as root, "

@@ -65,17 +65,18 @@ class SandboxClient:
         """One call. Raises aiohttp's errors, and TimeoutError after `seconds`."""
         data = json.dumps(json_body).encode() if json_body is not None else body
         sent = {"Content-Type": "application/json"} if json_body is not None else {}
-        async with (
-            aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(force_close=True),
-                timeout=aiohttp.ClientTimeout(total=seconds),
-                skip_auto_headers=("Content-Type",),
-            ) as session,
-            session.request(
+        async with aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(force_close=True),
+            timeout=aiohttp.ClientTimeout(total=seconds),
+            skip_auto_headers=("Content-Type",),
+        ) as session:
+            # It would ask a second time by itself, on a new connection too: one call is one request.
+            # aiohttp's own test client has no other way to say so.
+            session._retry_connection = False
+            async with session.request(
                 method, self.url + path, data=data, headers={**sent, **(headers or {})}
-            ) as response,
-        ):
-            return Answer(response.status, dict(response.headers), await response.read())
+            ) as response:
+                return Answer(response.status, dict(response.headers), await response.read())
 
     async def overview(self) -> Any:
         """`GET /_sandbox`."""

@@ -12,19 +12,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import asyncpg
+import structlog
 import typer
 from pydantic import ValidationError
 
 from frontdesk.cli.failure import SURROUNDINGS, CommandFailed
 from frontdesk.cli.output import progress_bar
 from frontdesk.database.embedded import attach_or_start
-from frontdesk.database.migrate import migrate
+from frontdesk.database.migrate import current_version, migrate, pending
 from frontdesk.database.pool import Database
+from frontdesk.database.releases import previous_release
 from frontdesk.observability import mask_text
 from frontdesk.settings import Settings
 
 if TYPE_CHECKING:
     from frontdesk.application import Services
+
+log = structlog.get_logger(__name__)
 
 Role = Literal["api", "worker", "command"]
 
@@ -153,11 +157,28 @@ async def bring_up_to_date(settings: Settings, url: str) -> list[str]:
             return await migrate(database, show)
 
 
+async def _check_schema(settings: Settings, url: str, role: Role) -> None:
+    async with open_database(settings, url) as database:
+        version, missing = await current_version(database), await pending(database)
+    oldest = previous_release().schema_version
+    if version < oldest:
+        raise CommandFailed(
+            f"The database's schema (version {version}) is older than that of the previous release "
+            f"({oldest}). Run: frontdesk migrate",
+            code=SURROUNDINGS,
+        )
+    # A command's output is its answer; `doctor` says it there.
+    if missing and role != "command":
+        log.warning("migrations_pending", version=version, pending=missing)
+
+
 @asynccontextmanager
 async def services_of(
     settings: Settings, role: Role = "command", *, migrated: bool = True
 ) -> "AsyncIterator[Services]":
-    """The product's services, on a database whose schema is up to date.
+    """The product's services, on a database whose schema is up to date, or at least that of the
+    previous release where the operator migrates by himself (`migrate_on_start`). Raises CommandFailed
+    where it is older.
 
     `migrated` brings the schema up to date first (the embedded server always is: nobody else would
     do it).
@@ -166,8 +187,10 @@ async def services_of(
     from frontdesk.application import open_services
 
     async with database_url(settings) as url:
-        if migrated or settings.database_url is None:
+        if settings.database_url is None or (migrated and settings.migrate_on_start):
             await bring_up_to_date(settings, url)
+        else:
+            await _check_schema(settings, url, role)
         with _explained():
             services = await open_services(settings, url, role=role)
         try:

@@ -1,7 +1,9 @@
 """Which driver errors mean that the database is away, and which that a commit's fate is unknown.
 
 A caller that sees `DatabaseUnavailable` may answer 503 and try later; every other error of the
-driver is a bug or a broken rule of the schema, and passes through unchanged.
+driver is a bug or a broken rule of the schema, and passes through unchanged. A table, column or
+function that is not there is not called a bug: during a deploy a process may be newer than the schema,
+and what it has no use for yet must not end it.
 """
 
 from collections.abc import Iterator
@@ -32,6 +34,11 @@ _CODES = {
     "57P05",  # idle session ended
     "25P03",  # idle transaction ended
 }
+_NOT_THERE = {
+    "42P01",  # undefined table
+    "42703",  # undefined column
+    "42883",  # undefined function
+}
 # Refusals in the server's own words: these statements did not take effect.
 _DEFINITE_CODES = {"25006", "57014", "25P03", "57P03"}
 _DEFINITE_CLASSES = ("53",)
@@ -46,6 +53,10 @@ class DatabaseUnavailable(Exception):  # noqa: N818 (it names a state, for calle
 
 class CommitUnknown(DatabaseUnavailable):
     """The connection was lost while a commit was under way: it may have happened, or not."""
+
+
+class SchemaBehind(DatabaseUnavailable):
+    """The schema lacks what this statement needs: a migration is pending. Nothing was committed."""
 
 
 class TransactionLost(Exception):  # noqa: N818 (as above)
@@ -72,6 +83,10 @@ def unavailable(*, commits: bool) -> Iterator[None]:
         # which the driver makes "another operation is in progress".
         InternalClientError,
     ) as error:
+        if getattr(error, "sqlstate", None) in _NOT_THERE:
+            raise SchemaBehind(
+                f"A migration of the database is pending (run: frontdesk migrate): {error}"
+            ) from error
         if not _is_away(error):
             raise
         text = f"The database is not available: {_describe(error)}"

@@ -17,6 +17,7 @@ import asyncpg
 from frontdesk.database.errors import (
     CommitUnknown,
     DatabaseUnavailable,
+    SchemaBehind,
     TransactionLost,
     unavailable,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "Database",
     "DatabaseUnavailable",
     "Record",
+    "SchemaBehind",
     "TransactionLost",
 ]
 

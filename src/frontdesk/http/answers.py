@@ -16,7 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from frontdesk.database.pool import CommitUnknown, DatabaseUnavailable
+from frontdesk.database.pool import CommitUnknown, DatabaseUnavailable, SchemaBehind
 from frontdesk.errors import ApiError, Code, invalid
 from frontdesk.http.problems import problems_of
 
@@ -79,6 +79,14 @@ def unavailable(error: DatabaseUnavailable) -> ApiError:
             "The connection to the database was lost before it was known whether this was stored. "
             "Look before you repeat it.",
             details={"outcome": "unknown"},
+            headers=_RETRY_AFTER,
+        )
+    if isinstance(error, SchemaBehind):
+        return ApiError(
+            Code.UNAVAILABLE,
+            "A migration of the database is pending, and this needs it; nothing was stored. The "
+            "operator of this service applies it with: frontdesk migrate.",
+            details={"outcome": "not_accepted"},
             headers=_RETRY_AFTER,
         )
     return ApiError(

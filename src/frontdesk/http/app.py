@@ -16,8 +16,8 @@ from starlette.routing import Match, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from frontdesk.database.migrate import pending
 from frontdesk.database.pool import Database, DatabaseUnavailable
+from frontdesk.database.releases import is_served
 from frontdesk.http.answers import json_answer
 from frontdesk.http.gate import Authentication, Doorkeeper, Envelope
 from frontdesk.http.openapi import documents, operation
@@ -98,15 +98,16 @@ def _add_health(app: FastAPI, database: Database) -> None:
     @app.get(
         "/readyz",
         tags=["Health"],
-        summary="Whether requests can be served: the database answers and its schema is current",
+        summary="Whether requests can be served: the database answers, and its schema is of this "
+        "release or of the one before",
         **operation("getReadiness", _STATUS, protected=False),
     )
     async def readyz() -> Response:
         try:
-            missing = await pending(database)
+            serves = await is_served(database)
         except DatabaseUnavailable:
             return json_answer({"status": "database unavailable"}, 503, {"Retry-After": "1"})
-        if missing:
+        if not serves:
             return json_answer({"status": "migrations pending"}, 503, {"Retry-After": "1"})
         return json_answer({"status": "ready"})
 
