@@ -85,7 +85,7 @@ CREATE INDEX IF NOT EXISTS writes_failed ON writes (integration_id, submitted_at
     WHERE state IN ('failed', 'uncertain', 'cancelled', 'expired');
 CREATE INDEX IF NOT EXISTS writes_to_retry ON writes (integration_id, lane_number)
     WHERE state IN ('failed', 'uncertain', 'cancelled', 'expired') AND retried_by IS NULL;
--- contract: no statement of this release reads by it; the previous one is right without it, and slower.
+-- contract: no statement of this release reads by it. The previous one is right without it, and slower.
 DROP INDEX IF EXISTS writes_of_account;
 -- contract: as above.
 DROP INDEX IF EXISTS attempts_of_account;
