@@ -100,7 +100,9 @@ def _parser() -> argparse.ArgumentParser:
         help="only vendors whose published figures let a lost answer be settled in this time",
     )
     add("--customers", type=int, default=4, help="integrations of each vendor (4)")
-    add("--lanes", type=int, default=24, help="residents of each integration, at most (24)")
+    # A lane carries one write at a time, and a lost answer holds it for the vendor's two figures: over
+    # few lanes a hostile PMS settles more slowly than the load comes, and the rest cannot be drained.
+    add("--lanes", type=int, default=100, help="residents of each integration, at most (100)")
     add(
         "--rate",
         type=float,
