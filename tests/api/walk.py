@@ -117,6 +117,8 @@ class Filler:
         known = {
             "integration_id": world.integration_id,
             "based_on_integration_id": world.integration_id,
+            # Of the audit trail: that the integration was made stands in it.
+            "subject_id": world.integration_id,
             "property_id": world.id(Model.PROPERTIES, "1"),
             "resident_id": world.resident,
             "resident_ids": world.resident,
@@ -273,7 +275,22 @@ async def settled(
         account.id,
         UUID(world.integration_id),
     )
+    async with client.post(
+        "/v1/webhooks", json={"url": "https://example.com/hook", "triggers": ["DATA_NEW"]}
+    ) as answer:
+        assert answer.status == 200, await answer.text()
+        webhook_id = (await answer.json())["result"]["id"]
+    delivery_id = await database.fetch_value(
+        "INSERT INTO webhook_deliveries (id, account_id, webhook_id, destination, trigger, sequence, "
+        "body, subject_id, give_up_at, state, ready_at, finished_at) "
+        "VALUES ($1, $2, $3, $3, 'DATA_NEW', 1, '{}', $1, now(), 'dead', NULL, now()) RETURNING id",
+        new_id(),
+        account.id,
+        UUID(webhook_id),
+    )
     ids = {
+        "webhook_id": webhook_id,
+        "delivery_id": str(delivery_id),
         "job_id": job_id,
         "root_job_id": job_id,
         "job_log_id": str(attempt_id),

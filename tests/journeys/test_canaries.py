@@ -10,6 +10,7 @@ import base64
 import json
 import re
 import secrets
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -186,6 +187,16 @@ def answers(served: Served, shown: dict[str, bytes]) -> None:
     assert masked, "attempts show their requests, with a mask where the secret was"
 
 
+def figures(served: Served, shown: dict[str, bytes]) -> None:
+    """What each process shows to Prometheus; where, it says in its log."""
+    urls = set(re.findall(r"http://127\.0\.0\.1:\d+/metrics", served.command.said()))
+    assert len(urls) >= 2, "the API and the worker show figures"
+    for url in urls:
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            shown[f"figures {url}"] = answer.read()
+            assert b"frontdesk" in shown[f"figures {url}"]
+
+
 async def dump(data_dir: Path) -> bytes:
     """Every row of every table as text."""
     parts: list[bytes] = []
@@ -216,7 +227,9 @@ def files(data_dir: Path) -> Iterator[tuple[str, bytes]]:
 @pytest.mark.timeout(400)
 def test_no_secret_shows_in_anything_that_is_said_or_kept(data_dir: Path) -> None:
     planted, shown = Planted(), dict[str, bytes]()
-    with serving(data_dir, FRONTDESK_LOG_LEVEL="debug", FRONTDESK_LOG_FORMAT="json") as served:
+    settings = {"LOG_LEVEL": "debug", "LOG_FORMAT": "json", "METRICS_PORT": "0"}
+    variables = {f"FRONTDESK_{name}": value for name, value in settings.items()}
+    with serving(data_dir, **variables) as served:
         cages = integrations(served, planted)
         assert len(planted) >= 2 * len(VENDORS)
         traffic(served, shown)
@@ -231,6 +244,7 @@ def test_no_secret_shows_in_anything_that_is_said_or_kept(data_dir: Path) -> Non
 
         until(all_tried, seconds=120)
         answers(served, shown)
+        figures(served, shown)
         shown["dump of the database"] = asyncio.run(dump(data_dir))
     log = served.command.said()
     assert re.search(r'"level": ?"debug"', log), "nothing was logged at debug level"

@@ -77,6 +77,8 @@ async def test_what_fits_is_retried_in_its_old_order_and_only_once(
     )
     assert [str(row["id"]) for row in rows] == made
     assert [str(row["retry_of"]) for row in rows] == jobs
+    trail = await get(client, "/v1/admin/audit-log?action=write.retry")
+    assert {entry["subject_id"] for entry in trail["results"]} == set(jobs)
     # One alone gets the very job that the many have made.
     async with client.post(f"{SINGLE}/{jobs[0]}") as answer:
         assert (await answer.json())["job_id"] == made[0]
@@ -194,6 +196,16 @@ async def test_a_body_that_asks_for_too_much_or_nothing_is_refused(
 ) -> None:
     async with client.post(RETRY, json=body) as answer:
         assert await refused(answer, 400, "invalid_request")
+
+
+async def test_what_an_erased_resident_said_is_not_retried(
+    client: aiohttp.ClientSession, database: Database, world: World
+) -> None:
+    job = await ended(client, database, world)
+    async with client.post(f"/v1/admin/residents/{world.resident}/erase") as answer:
+        assert answer.status == 200, await answer.text()
+    wanted = {"filter": {"integration_id": world.integration_id}}
+    assert job not in roots(await retry(client, **wanted))
 
 
 async def test_reading_is_no_leave_to_retry(server: LiveServer, make_account: MakeAccount) -> None:

@@ -37,7 +37,7 @@ _WRITES = """
 INSERT INTO writes (id, account_id, integration_id, vendor, operation, resident_id, state, budget_key,
     input, plan, event, event_id, external_reference, error_code, submitted_at, finished_at, expires_at)
 SELECT gen_random_uuid(), $1, CASE WHEN n > $4 - 100 THEN $3::uuid ELSE $2::uuid END, 'V', 'create',
-    gen_random_uuid(), CASE WHEN n % 1000 = 7 THEN 'failed' ELSE 'succeeded' END, 'k', '{}', '{}', '{}',
+    gen_random_uuid(), CASE WHEN n % 1000 = 7 THEN 'failed' ELSE 'succeeded' END, 'k', '{}', '{"a": 1}', '{}',
     gen_random_uuid(), CASE WHEN n % 5000 = 9 THEN 'ticket' END,
     CASE WHEN n % 1000 = 7 THEN 'down' END, now() - make_interval(secs => n), now(), now()
 FROM generate_series(1, $4::integer) AS n

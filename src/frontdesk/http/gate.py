@@ -145,8 +145,7 @@ class Authentication:
         token = _bearer(scope)
         if token is None:
             raise _unauthenticated()
-        client = scope.get("client")
-        address = str(client[0]) if client else "unknown"
+        address = client_address(scope)
         wait = self._guesses.seconds_to_wait(address)
         # Many callers may share an address (a proxy, a customer's network): who was let in lately is
         # not shut out because another one guesses, or goes on with a token that is revoked.

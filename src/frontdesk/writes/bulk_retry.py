@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+from frontdesk.audit.service import AuditTrail
 from frontdesk.database.pool import Database, Record
 from frontdesk.errors import ApiError, Code, Problem, invalid
 from frontdesk.ids import new_id, parse_id
@@ -35,6 +36,7 @@ class BulkRetry:
         self._database = database
         self._intake = intake
         self._make = make
+        self._audit = AuditTrail()
 
     async def run(self, account_id: UUID, body: RetryWrites, key: Key | None) -> dict[str, Any]:
         """Retry (or, in a dry run, name) the writes that fit, in the order in which they had been
@@ -62,6 +64,7 @@ class BulkRetry:
                     raise outcome
                 else:
                     jobs.append(_told(row, write.id))
+            await self._put_down(account_id, jobs)
         answer = {
             "success": not failed,
             "dry_run": body.dry_run,
@@ -74,6 +77,18 @@ class BulkRetry:
                 self._database, account_id, key.key, key.fingerprint, new_id(), answer
             )
         return answer
+
+    async def _put_down(self, account_id: UUID, jobs: list[dict[str, Any]]) -> None:
+        """Who retried each of them, after the commits: a crash in between leaves the retries
+        themselves, which name what they retry."""
+        if not jobs:
+            return
+        async with self._database.transaction() as transaction:
+            for job in jobs:
+                after = {"job_id": job["job_id"]}
+                await self._audit.record(
+                    transaction, account_id, "write.retry", job["root_job_id"], after=after
+                )
 
     async def _wanted(self, account_id: UUID, given: RetryFilter) -> WriteFilter:
         integration_id = None

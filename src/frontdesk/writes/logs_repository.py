@@ -104,6 +104,8 @@ async def to_retry(
     conditions = [
         *_conditions(wanted, arguments),
         "w.retried_by IS NULL",
+        # Of a write whose resident was erased nothing is left to be sent.
+        "w.plan <> '{}'::jsonb",
         "i.active AND NOT i.is_archived",
         """NOT EXISTS (
             SELECT FROM integration_properties AS p
