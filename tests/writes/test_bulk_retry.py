@@ -204,8 +204,8 @@ async def test_what_an_erased_resident_said_is_not_retried(
     job = await ended(client, database, world)
     async with client.post(f"/v1/admin/residents/{world.resident}/erase") as answer:
         assert answer.status == 200, await answer.text()
-    wanted = {"filter": {"integration_id": world.integration_id}}
-    assert job not in roots(await retry(client, **wanted))
+    wanted = {"integration_id": world.integration_id}
+    assert job not in roots(await retry(client, filter=wanted))
 
 
 async def test_reading_is_no_leave_to_retry(server: LiveServer, make_account: MakeAccount) -> None:
