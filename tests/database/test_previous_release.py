@@ -105,8 +105,9 @@ def test_todays_code_serves_on_the_previous_releases_schema_and_says_what_needs_
     migrate(empty_database, tmp_path, PYTHONPATH=str(previous))
     assert schema_version(empty_database) == previous_release().schema_version
 
-    variables = {"FRONTDESK_MIGRATE_ON_START": "false"}
-    with fleet(empty_database, tmp_path, migrate=False, **variables) as running:
+    with fleet(
+        empty_database, tmp_path, migrate=False, FRONTDESK_MIGRATE_ON_START="false"
+    ) as running:
         carries_events(running)
         status, answer = running.api.call("GET", "/v1/webhooks/")
         assert status == 503, answer
