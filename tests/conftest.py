@@ -174,6 +174,8 @@ def make_settings(**changes: Any) -> Settings:
         "database_connections": 8,
         "drain_seconds": 5,
         "worker_lease_seconds": 4,
+        # All tests call from one address.
+        "failed_authentications": 0,
     }
     return Settings.model_validate(values | changes)
 
@@ -206,9 +208,13 @@ class LiveServer:
             raise self._problem
         return self
 
+    def begin_drain(self) -> None:
+        """What a SIGTERM does first."""
+        self._begin_drain()
+
     def stop(self) -> None:
         """Drain and end, as at a SIGTERM."""
-        self._begin_drain()
+        self.begin_drain()
         if self._server is not None:
             self._server.should_exit = True
         self._thread.join()

@@ -9,7 +9,9 @@ from typing import Literal
 
 from fastapi import FastAPI
 
+from frontdesk.accounts.guesses import Guesses
 from frontdesk.accounts.service import AccountService
+from frontdesk.audit import endpoints as audit_endpoints
 from frontdesk.catalog import endpoints as catalog_endpoints
 from frontdesk.catalog.service import CatalogService
 from frontdesk.database.pool import Database
@@ -24,7 +26,7 @@ from frontdesk.retention import endpoints as retention_endpoints
 from frontdesk.retention.erasure import ErasureService
 from frontdesk.retention.service import RetentionService
 from frontdesk.settings import Settings
-from frontdesk.vault import Vault, load_key
+from frontdesk.vault import Vault, VaultService, load_keys
 from frontdesk.vendors import templates
 from frontdesk.vendors.registry import vendors
 from frontdesk.webhooks import endpoints as webhook_endpoints
@@ -46,6 +48,7 @@ class Services:
     settings: Settings
     database: Database
     vault: Vault
+    keys: VaultService
     accounts: AccountService
     integrations: IntegrationService
     catalog: CatalogService
@@ -58,6 +61,11 @@ class Services:
     webhooks: WebhookService
     retention: RetentionService
 
+    @property
+    def draining(self) -> bool:
+        """Whether this process is about to end."""
+        return self.writes.waiters.draining
+
     def begin_drain(self) -> None:
         """Answer at once whoever waits for the end of a write; requests are served as before.
         May be called more than once."""
@@ -67,6 +75,7 @@ class Services:
         """Finish what is under way and disconnect."""
         self.begin_drain()
         await self.intake.close()
+        await self.accounts.close()
         await self.database.close()
 
 
@@ -78,7 +87,7 @@ async def open_services(settings: Settings, database_url: str, *, role: Role) ->
     """
     use_templates(settings)
     embedded = settings.database_url is None
-    vault = Vault(load_key(settings, settings.data_dir, embedded=embedded))
+    vault = Vault(load_keys(settings, settings.data_dir, embedded=embedded))
     maximum = _CONNECTIONS_OF_A_COMMAND if role == "command" else settings.database_connections
     database = await Database.connect(
         database_url,
@@ -90,7 +99,7 @@ async def open_services(settings: Settings, database_url: str, *, role: Role) ->
     )
     try:
         services = _composed(settings, database, vault)
-        await services.integrations.check_key()
+        await services.keys.check()
     except BaseException:
         await database.close()
         raise
@@ -111,6 +120,8 @@ def create_app(services: Services) -> FastAPI:
         database=services.database,
         doorkeeper=services.accounts,
         slow_down=services.settings.request_limit_slow_down,
+        guesses=Guesses(services.settings.failed_authentications),
+        draining=lambda: services.draining,
     )
     app.state.services = services
     # First: the hot path is found at once, and the catalog would take `residents` for an event's id.
@@ -122,6 +133,7 @@ def create_app(services: Services) -> FastAPI:
         integration_endpoints,
         webhook_endpoints,
         retention_endpoints,
+        audit_endpoints,
     ):
         app.include_router(features.router)
     check_paths(app)
@@ -133,7 +145,7 @@ def _composed(settings: Settings, database: Database, vault: Vault) -> Services:
     delivery = DeliveryService(database, settings.budget_factor)
     catalog = CatalogService(database, vault.erased_name)
     intake = Intake(database, queue=settings.intake_queue, batch=settings.intake_batch)
-    writes = WritesService(database, intake, waiters=settings.waiters)
+    writes = WritesService(database, intake, vault, waiters=settings.waiters)
     integrations = IntegrationService(
         database,
         vault,
@@ -149,6 +161,7 @@ def _composed(settings: Settings, database: Database, vault: Vault) -> Services:
         settings=settings,
         database=database,
         vault=vault,
+        keys=VaultService(database, vault),
         accounts=accounts,
         integrations=integrations,
         catalog=catalog,

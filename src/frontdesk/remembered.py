@@ -40,6 +40,11 @@ class Remembered(Generic[Key, Value]):
         # A caller that goes away must not take the others' answer with it.
         return await asyncio.shield(task)
 
+    def last(self, key: Key) -> Value | None:
+        """What was answered last, however long ago; None where that is not known any more."""
+        kept = self._kept.get(key)
+        return None if kept is None else kept[1]
+
     def forget(self, key: Key) -> None:
         """The next `get` asks again, even if a question is under way: its answer may be old."""
         self._kept.pop(key, None)

@@ -55,11 +55,17 @@ class Settings(BaseSettings):
     encryption_key: SecretStr | None = Field(
         None,
         description="Key that encrypts credentials: 32 bytes, base64 (`frontdesk keys new` prints one). "
-        "Not set: the key file.",
+        "Several are separated by commas: the first encrypts, all decrypt. Not set: the key file.",
     )
     encryption_key_file: Path | None = Field(
         None,
-        description="File with the key. Default with the embedded server: made in the data directory on first start.",
+        description="File with the key, or several, one a line: the first encrypts, all decrypt; read again when it "
+        "changes. Default with the embedded server: made in the data directory on first start.",
+    )
+    encrypt_attempts: bool = Field(
+        False,
+        description="Encrypt what went over the wire in each attempt: residents' personal data, such as the text of "
+        "notes. Takes a third more room; may be switched at any time, and what is stored stays readable.",
     )
     allowed_addresses: str = Field(
         "",
@@ -87,6 +93,12 @@ class Settings(BaseSettings):
     intake_batch: int = Field(128, ge=1, le=512, description="Most writes in one commit.")
     request_limit_slow_down: bool = Field(
         False, description="Delay answers by 2 s from 80 % of an account's request limit on."
+    )
+    failed_authentications: int = Field(
+        30,
+        ge=0,
+        description="Tokens that are none, from one client address in a minute, after which an API process looks at "
+        "nothing more from there until the minute is over (429). 0: no limit.",
     )
     waiters: int = Field(
         1000, ge=0, description="Requests with `wait` that one API process holds open."
@@ -135,6 +147,17 @@ class Settings(BaseSettings):
         1, ge=1, description="Days that idempotency keys are kept; they hold for 24 hours."
     )
     keep_read_jobs_days: int = Field(30, ge=1, description="Days that ended syncs are kept.")
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port on which each process shows its figures to Prometheus, at /metrics; 0: a free one, which is "
+        "logged. Under `serve` the parts take this port and those after it. Not set: nowhere.",
+    )
+    metrics_host: str = Field(
+        "127.0.0.1",
+        description="Address of that port. Nothing is asked of who reads there: keep it inside.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level that is logged."
     )

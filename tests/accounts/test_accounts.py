@@ -1,12 +1,13 @@
 """Accounts and tokens, as operators make them and requests use them."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.conftest import until
+from tests.conftest import make_settings, until
 
 from frontdesk.accounts.service import SCOPES
-from frontdesk.application import Services
+from frontdesk.application import Services, open_services
 from frontdesk.database.pool import Database
 from frontdesk.ids import new_id
 
@@ -89,9 +90,65 @@ async def test_last_use_is_recorded_for_the_whole_token_only(services: Services)
         return token.last_used_at
 
     await services.accounts.authenticate(f"fd_{made.token.prefix}_{'A' * 43}")
+    other = await services.accounts.create_token((await services.accounts.create_account()).id)
+    await services.accounts.authenticate(other.secret)
+
+    async def other_used() -> datetime | None:
+        [token] = await services.accounts.tokens(other.token.account_id)
+        return token.last_used_at
+
+    assert await until(other_used)  # what was noted before it is written by then, too
     assert await last_used() is None
     await services.accounts.authenticate(made.secret)
     assert await until(last_used)
+
+
+async def test_no_request_waits_for_its_last_use_and_a_stop_writes_it(
+    database_url: str, services: Services
+) -> None:
+    account = await services.accounts.create_account()
+    made = await services.accounts.create_token(account.id)
+    process = await open_services(make_settings(), database_url, role="command")
+    try:
+        # The row is locked: whoever wrote it in the request would wait here.
+        async with services.database.transaction() as transaction:
+            await transaction.execute("SELECT FROM tokens WHERE id = $1 FOR UPDATE", made.token.id)
+            async with asyncio.timeout(10):
+                assert await process.accounts.authenticate(made.secret) is not None
+    finally:
+        await process.close()
+    [token] = await services.accounts.tokens(account.id)
+    assert token.last_used_at is not None
+
+
+async def test_a_tokens_row_is_written_once_a_minute_over_all_processes(
+    database_url: str, services: Services
+) -> None:
+    account = await services.accounts.create_account()
+    made = await services.accounts.create_token(account.id)
+    versions = []
+    for _ in range(3):
+        process = await open_services(make_settings(), database_url, role="command")
+        await process.accounts.authenticate(made.secret)
+        await process.close()
+        versions.append(
+            await services.database.fetch_value(
+                "SELECT xmin::text FROM tokens WHERE id = $1", made.token.id
+            )
+        )
+    assert len(set(versions)) == 1
+    await services.database.execute(
+        "UPDATE tokens SET last_used_at = last_used_at - interval '61 seconds' WHERE id = $1",
+        made.token.id,
+    )
+    [before] = await services.accounts.tokens(account.id)
+    process = await open_services(make_settings(), database_url, role="command")
+    await process.accounts.authenticate(made.secret)
+    await process.close()
+    [after] = await services.accounts.tokens(account.id)
+    assert before.last_used_at is not None
+    assert after.last_used_at is not None
+    assert after.last_used_at > before.last_used_at
 
 
 async def test_tokens_are_listed_per_account(services: Services) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from uuid import UUID
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +22,7 @@ class Row:
         self.asked = 0
         self.reset = 60.0
 
-    async def take(self, _: UUID, per_minute: int, want: int) -> tuple[int, int, float]:
+    async def take(self, _: UUID, __: str, per_minute: int, want: int) -> tuple[int, int, float]:
         await asyncio.sleep(0)
         self.asked += 1
         granted = max(0, min(want, per_minute - self.taken))
@@ -90,28 +91,32 @@ async def test_no_limit_never_asks() -> None:
     assert row.asked == 0
 
 
+@pytest.mark.parametrize("purpose", ["events", "admin"])
 async def test_the_row_turns_its_minute_and_counts_from_new(
-    services: Services, database: Database
+    services: Services, database: Database, purpose: str
 ) -> None:
     account = await services.accounts.create_account("", 10)
     repository = AccountRepository(database)
-    granted, left, reset = await repository.take_requests(account.id, 10, 7)
+    granted, left, reset = await repository.take_requests(account.id, purpose, 10, 7)
     assert (granted, left) == (7, 3)
     assert 59 < reset <= 60
-    assert (await repository.take_requests(account.id, 10, 7))[:2] == (3, 0)
-    assert (await repository.take_requests(account.id, 10, 7))[:2] == (0, 0)
-    await database.execute(
-        "UPDATE request_windows SET started_at = started_at - interval '61 s' "
-        "WHERE account_id = $1",
-        account.id,
-    )
-    assert (await repository.take_requests(account.id, 10, 7))[:2] == (7, 3)
+    assert (await repository.take_requests(account.id, purpose, 10, 7))[:2] == (3, 0)
+    assert (await repository.take_requests(account.id, purpose, 10, 7))[:2] == (0, 0)
+    for table in ("request_windows", "purpose_windows"):
+        await database.execute(
+            f"UPDATE {table} SET started_at = started_at - interval '61 s' WHERE account_id = $1",
+            account.id,
+        )
+    assert (await repository.take_requests(account.id, purpose, 10, 7))[:2] == (7, 3)
 
 
+@pytest.mark.parametrize("purpose", ["events", "admin"])
 async def test_the_row_grants_concurrent_takers_no_more_than_the_limit(
-    services: Services, database: Database
+    services: Services, database: Database, purpose: str
 ) -> None:
     account = await services.accounts.create_account("", 25)
     repository = AccountRepository(database)
-    taken = await asyncio.gather(*(repository.take_requests(account.id, 25, 4) for _ in range(20)))
+    taken = await asyncio.gather(
+        *(repository.take_requests(account.id, purpose, 25, 4) for _ in range(20))
+    )
     assert sum(granted for granted, _, _ in taken) == 25

@@ -22,8 +22,6 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-from tests.conftest import CallerAccount, LiveServer, in_a_thread, make_settings
-from tests.integrations.world import PATH, body_of
 
 from frontdesk.application import open_services
 from frontdesk.catalog.models import SPECS
@@ -32,6 +30,8 @@ from frontdesk.catalog.records import rows_of
 from frontdesk.vendors.contract import Record
 from frontdesk.vendors.declaration import Model
 from frontdesk.vendors.registry import vendors
+from tests.conftest import CallerAccount, LiveServer, in_a_thread, make_settings
+from tests.integrations.world import PATH, body_of
 
 CHECKS: list[CheckFunction] = [
     not_a_server_error,

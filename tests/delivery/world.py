@@ -26,6 +26,7 @@ from frontdesk.delivery.wire import Wire
 from frontdesk.errors import ApiError
 from frontdesk.ids import new_id
 from frontdesk.integrations.integration import Integration
+from frontdesk.vault import Vault
 from frontdesk.vendors.contract import Connector, Outcome, OutcomeKind, Plan, Trace
 from frontdesk.vendors.declaration import RecordId
 from frontdesk.writes.intake import Accepted as IntakeAccepted
@@ -116,7 +117,7 @@ class World:
     def __post_init__(self) -> None:
         self.repository = DeliveryRepository(self.database)
         self.intake = Intake(self.database, queue=100, batch=10)
-        self.writes = WritesService(self.database, self.intake, waiters=1)
+        self.writes = WritesService(self.database, self.intake, Vault(bytes(32)), waiters=1)
 
     async def open(self) -> None:
         """An account with two integrations: one tells ids and holds, the other does neither."""

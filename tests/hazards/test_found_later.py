@@ -9,6 +9,7 @@ import pytest
 from frontdesk.database.pool import Database
 from frontdesk.delivery import reconcile, relooking
 from frontdesk.ids import new_id
+from frontdesk.vault import Vault
 from frontdesk.vendors.registry import connector_of
 from frontdesk.writes.intake import Intake
 from frontdesk.writes.service import WritesService
@@ -96,7 +97,7 @@ async def test_a_retry_of_a_write_that_has_been_found_meanwhile_sends_nothing(
     await intake.submit(retry)
     await intake.submit(behind)
     await intake.close()
-    service = WritesService(database, intake, waiters=1)
+    service = WritesService(database, intake, Vault(bytes(32)), waiters=1)
     shown = await service.status(the.account_id, retry.id)
     assert (shown["state"], shown["error_details"][0]["code"]) == ("cancelled", "found")
     assert await database.fetch_value(

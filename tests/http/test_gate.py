@@ -1,16 +1,28 @@
 """What every request meets first: request id, token, limit, errors, paths."""
 
 import asyncio
+import re
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
+import asyncpg
 import pytest
-from tests.conftest import CallerAccount, LiveServer, MakeAccount, session
+import structlog
+from tests.conftest import (
+    CallerAccount,
+    LiveServer,
+    MakeAccount,
+    make_settings,
+    session,
+    until,
+    url_of,
+)
 
 from frontdesk.accounts.service import SCOPES
-from frontdesk.application import Services
+from frontdesk.application import Services, open_services
 
 INTEGRATIONS = "/v1/admin/integrations"
 
@@ -110,6 +122,99 @@ async def test_a_revocation_holds_within_a_second_in_every_process(
                         break
                 assert asked - revoked < 1.0
                 await asyncio.sleep(0.02)
+
+
+async def test_who_guesses_is_not_looked_at_for_a_while_and_learns_nothing(
+    another_server: Callable[..., LiveServer], account: CallerAccount, services: Services
+) -> None:
+    live = another_server(failed_authentications=5)
+    fresh = await services.accounts.create_token(account.id)
+    expired = await services.accounts.create_token(
+        account.id, expires_at=datetime.now(UTC) - timedelta(days=1)
+    )
+
+    async def asked(client: aiohttp.ClientSession, token: str | None) -> tuple[int, str]:
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        async with client.get(INTEGRATIONS, headers=headers) as answer:
+            if answer.status == 429:
+                assert 1 <= int(answer.headers["Retry-After"]) <= 60
+                assert "x-ratelimit-limit" not in answer.headers
+            return answer.status, await answer.text()
+
+    async with session(live.url) as client:
+        assert (await asked(client, account.token))[0] == 200
+        # Who sends no token guesses none.
+        assert {(await asked(client, None))[0] for _ in range(9)} == {401}
+        guesses = [f"fd_{fresh.token.prefix}_{n:0>43}" for n in range(8)]
+        assert [(await asked(client, guess))[0] for guess in guesses] == [401] * 5 + [429] * 3
+        # Nothing tells a token that is good from one that is not, malformed or expired.
+        answers = {await asked(client, t) for t in (fresh.secret, expired.secret, "x", guesses[0])}
+        assert {status for status, _ in answers} == {429}
+        assert len({re.sub(r"\d+ s", "", text) for _, text in answers}) == 1
+        # Who was let in before shares the address, perhaps, and goes on.
+        assert (await asked(client, account.token))[0] == 200
+        await services.accounts.revoke_token(account.token)
+
+        async def shut_out() -> bool:
+            return (await asked(client, account.token))[0] in (401, 429)
+
+        assert await until(shut_out)
+
+
+async def test_administration_and_events_are_limited_apart(
+    server: LiveServer, make_account: MakeAccount
+) -> None:
+    caller = await make_account(limit=2)
+    async with session(server.url, caller) as client:
+        for path in (INTEGRATIONS, "/v1/events"):
+            for expected in (200, 200, 429):
+                async with client.get(path) as answer:
+                    assert answer.status == expected, path
+                    assert answer.headers["x-ratelimit-limit"] == "2"
+
+
+async def test_a_database_before_the_limits_were_apart_has_one_for_all(
+    postgres_url: str, template_database: str
+) -> None:
+    name = f"t{uuid.uuid4().hex}"
+    connection = await asyncpg.connect(postgres_url)
+    await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template_database}")
+    services = await open_services(make_settings(), url_of(postgres_url, name), role="command")
+    try:
+        await services.database.execute(
+            "DROP FUNCTION take_requests_for(uuid, text, integer, integer)"
+        )
+        account = await services.accounts.create_account("", 2)
+        made = await services.accounts.create_token(account.id)
+        caller = await services.accounts.authenticate(made.secret)
+        assert caller is not None
+        took = [
+            (await services.accounts.count_request(caller, administers=admin)).allowed
+            for admin in (True, False, True, False)
+        ]
+        assert took == [True, True, False, False]
+    finally:
+        await services.close()
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await connection.close()
+
+
+async def test_a_request_is_logged_with_its_tokens_prefix_and_never_with_the_token(
+    another_server: Callable[..., LiveServer], account: CallerAccount
+) -> None:
+    live = another_server(failed_authentications=0)
+    prefix = account.token.split("_")[1]
+    with structlog.testing.capture_logs(
+        processors=[structlog.contextvars.merge_contextvars]
+    ) as lines:
+        async with session(live.url) as client:
+            wrong = f"{account.token[:-4]}wxyz"
+            async with client.get(INTEGRATIONS, headers={"Authorization": f"Bearer {wrong}"}):
+                pass
+    (line,) = [line for line in lines if line["event"] == "authentication failed"]
+    assert line["token_prefix"] == prefix
+    assert line["client"] == "127.0.0.1"
+    assert wrong not in str(lines)
 
 
 async def test_unknown_paths_and_methods_are_told_apart(client: aiohttp.ClientSession) -> None:

@@ -45,7 +45,8 @@ def test_every_operation_documents_its_answers_and_errors(document: dict[str, An
         assert {"500", "503"} <= set(answers), where
         for status, answer in answers.items():
             assert "x-request-id" in answer["headers"], where
-            if status[0] in "45":
+            # The probe says why not in the words in which it says that it can.
+            if status[0] in "45" and (path, status) != ("/readyz", "503"):
                 assert answer["content"]["application/json"]["schema"] == {
                     "$ref": "#/components/schemas/Error"
                 }, where

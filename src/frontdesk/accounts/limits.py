@@ -1,4 +1,6 @@
-"""The request limit of an account: so many a minute, over all processes together.
+"""The request limit of an account: so many a minute, over all processes together. Administration and
+events are counted apart, each up to the limit: who follows his writes must not use up what sending
+them needs, nor the other way round.
 
 A process takes requests from the account's row in slices and spends them from memory, so that the
 limit costs the hot path nothing. What a process has taken and not spent is lost to the others until
@@ -12,8 +14,8 @@ from dataclasses import dataclass
 from time import monotonic
 from uuid import UUID
 
-TakeRequests = Callable[[UUID, int, int], Awaitable[tuple[int, int, float]]]
-"""(account, limit, wanted) → (granted, left for others, seconds until the minute ends)."""
+TakeRequests = Callable[[UUID, str, int, int], Awaitable[tuple[int, int, float]]]
+"""(account, purpose, limit, wanted) → (granted, left for others, seconds until the minute ends)."""
 
 NO_LIMIT = 2**31 - 1
 """What the headers say where there is no limit: clients parse an integer there."""
@@ -58,20 +60,23 @@ class RequestLimits:
 
     def __init__(self, take: TakeRequests) -> None:
         self._take = take
-        self._windows: dict[UUID, _Window] = {}
+        self._windows: dict[tuple[UUID, str], _Window] = {}
 
-    async def take(self, account_id: UUID, per_minute: int | None) -> Allowance:
-        """One request of the account. Raises what the repository raises."""
+    async def take(
+        self, account_id: UUID, per_minute: int | None, purpose: str = "events"
+    ) -> Allowance:
+        """One request of the account for this purpose. Raises what the repository raises."""
         if per_minute is None:
             return _UNLIMITED
-        window = self._windows.get(account_id)
+        key = (account_id, purpose)
+        window = self._windows.get(key)
         if window is None:
-            window = self._windows.setdefault(account_id, _Window())
+            window = self._windows.setdefault(key, _Window())
         if not self._usable(window, per_minute):
             async with window.lock:
                 # Who waited for the lock finds what its holder has brought.
                 if not self._usable(window, per_minute):
-                    await self._refill(window, account_id, per_minute)
+                    await self._refill(window, key, per_minute)
         # No await from here on: nobody else can spend what was just seen.
         allowed = window.mine > 0
         window.mine -= allowed
@@ -92,12 +97,12 @@ class RequestLimits:
             return False
         return window.mine > 0 or window.left_over == 0
 
-    async def _refill(self, window: _Window, account_id: UUID, per_minute: int) -> None:
+    async def _refill(self, window: _Window, key: tuple[UUID, str], per_minute: int) -> None:
         slice_size = min(max(per_minute // _SLICES, 1), _LARGEST_SLICE)
         # The clock is read before the question: so our minute ends no later than the row's, and
         # what was taken from one minute is never spent in the next.
         asked = monotonic()
-        granted, left_over, reset = await self._take(account_id, per_minute, slice_size)
+        granted, left_over, reset = await self._take(*key, per_minute, slice_size)
         window.limit = per_minute
         window.mine = granted
         window.left_over = left_over

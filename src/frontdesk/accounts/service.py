@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from frontdesk.accounts.last_use import LastUse
 from frontdesk.accounts.limits import Allowance, RequestLimits
-from frontdesk.accounts.repository import AccountRepository
+from frontdesk.accounts.repository import COMMON, AccountRepository
+from frontdesk.audit.service import AuditTrail
 from frontdesk.database.pool import Database, Record
 from frontdesk.ids import new_id
 from frontdesk.remembered import Remembered
@@ -26,6 +28,7 @@ DEFAULT_REQUESTS_PER_MINUTE = 150
 # A revocation must hold within 1 s in every process: half of it for the memory, half for the
 # question to the database.
 _REMEMBERED_SECONDS = 0.5
+_ADMIN = "admin"
 _TOKEN = re.compile(r"fd_([0-9a-z]{12})_[A-Za-z0-9_-]{43}", re.ASCII)
 _PREFIX_ALPHABET = string.ascii_lowercase + string.digits
 
@@ -65,10 +68,11 @@ class NewToken:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who makes a request."""
+    """Who makes a request. `token_prefix` names his token in logs."""
 
     account_id: UUID
     token_id: UUID
+    token_prefix: str
     scopes: frozenset[str]
     requests_per_minute: int | None
 
@@ -77,9 +81,16 @@ class AccountService:
     """Everything about accounts and tokens, the request limit included."""
 
     def __init__(self, database: Database) -> None:
+        self._database = database
         self._repository = AccountRepository(database)
+        self._audit = AuditTrail()
         self._callers = Remembered(self._look_up, _REMEMBERED_SECONDS)
         self._limits = RequestLimits(self._repository.take_requests)
+        self._last_use = LastUse(self._repository.write_uses)
+
+    async def close(self) -> None:
+        """Write down what is only noted yet."""
+        await self._last_use.close()
 
     async def create_account(
         self, name: str = "", requests_per_minute: int | None = DEFAULT_REQUESTS_PER_MINUTE
@@ -87,7 +98,14 @@ class AccountService:
         """A new account. `requests_per_minute` None: no limit. Raises ValueError below 1."""
         if requests_per_minute is not None and requests_per_minute < 1:
             raise ValueError("The request limit must be at least 1 a minute.")
-        row = await self._repository.insert_account(new_id(), name, requests_per_minute)
+        async with self._database.transaction() as transaction:
+            row = await self._repository.insert_account(
+                transaction, new_id(), name, requests_per_minute
+            )
+            shown = {"name": name, "requests_per_minute": requests_per_minute}
+            await self._audit.record(
+                transaction, row["id"], "account.create", row["id"], after=shown
+            )
         return _account(row)
 
     async def accounts(self) -> list[Account]:
@@ -110,11 +128,21 @@ class AccountService:
             raise ValueError(f"There is no scope {unknown[0]!r}; there are: {', '.join(SCOPES)}.")
         prefix = "".join(secrets.choice(_PREFIX_ALPHABET) for _ in range(12))
         secret = f"fd_{prefix}_{secrets.token_urlsafe(32)}"
-        row = await self._repository.insert_token(
-            new_id(), account_id, name, prefix, _digest(secret), scopes, expires_at
-        )
-        if row is None:
-            raise LookupError(f"There is no account {account_id}.")
+        async with self._database.transaction() as transaction:
+            row = await self._repository.insert_token(
+                transaction,
+                new_id(),
+                account_id,
+                name,
+                prefix,
+                _digest(secret),
+                scopes,
+                expires_at,
+            )
+            if row is None:
+                raise LookupError(f"There is no account {account_id}.")
+            shown = {name: row[name] for name in ("name", "prefix", "scopes", "expires_at")}
+            await self._audit.record(transaction, account_id, "token.create", prefix, after=shown)
         return NewToken(_token(row), secret)
 
     async def tokens(self, account_id: UUID | None = None) -> list[Token]:
@@ -124,9 +152,17 @@ class AccountService:
     async def revoke_token(self, reference: str) -> Token | None:
         """Revoke the token with this prefix or id; None if there is none. It is refused in this
         process from now on, in all others within 1 s."""
-        row = await self._repository.revoke_token(_prefix_of(reference))
-        if row is None:
-            return None
+        async with self._database.transaction() as transaction:
+            row = await self._repository.revoke_token(transaction, _prefix_of(reference))
+            if row is None:
+                return None
+            await self._audit.record(
+                transaction,
+                row["account_id"],
+                "token.revoke",
+                row["prefix"],
+                after={"revoked_at": row["revoked_at"]},
+            )
         self._callers.forget_all()
         return _token(row)
 
@@ -136,23 +172,42 @@ class AccountService:
         match = _TOKEN.fullmatch(token)
         if match is None:
             return None
-        return await self._callers.get((match[1], _digest(token)))
+        caller = await self._callers.get((match[1], _digest(token)))
+        if caller is not None:
+            self._last_use.note(caller.token_id)
+        return caller
 
-    async def count_request(self, caller: Caller) -> Allowance:
-        """Take one request of the caller's account off its minute. Raises DatabaseUnavailable."""
-        return await self._limits.take(caller.account_id, caller.requests_per_minute)
+    def was_good(self, token: str) -> bool:
+        """Whether the token was good when this process asked for it last. It may be revoked since:
+        `authenticate` tells."""
+        match = _TOKEN.fullmatch(token)
+        return match is not None and self._callers.last((match[1], _digest(token))) is not None
+
+    async def count_request(self, caller: Caller, *, administers: bool = False) -> Allowance:
+        """Take one request of the caller's account off its minute, or off that for administration.
+        Raises DatabaseUnavailable."""
+        return await self._limits.take(
+            caller.account_id, caller.requests_per_minute, _ADMIN if administers else COMMON
+        )
 
     async def _look_up(self, key: tuple[str, bytes]) -> Caller | None:
         prefix, digest = key
-        row = await self._repository.token_by_prefix(prefix, digest)
+        row = await self._repository.token_by_prefix(prefix)
         if row is None or not hmac.compare_digest(row["digest"], digest) or not row["valid"]:
             return None
         return Caller(
             account_id=row["account_id"],
             token_id=row["id"],
+            token_prefix=row["prefix"],
             scopes=frozenset(row["scopes"]),
             requests_per_minute=row["requests_per_minute"],
         )
+
+
+def prefix_in(token: str) -> str | None:
+    """The prefix of what looks like a token: for logs, which never hold the rest."""
+    match = _TOKEN.fullmatch(token)
+    return None if match is None else match[1]
 
 
 def _digest(token: str) -> bytes:

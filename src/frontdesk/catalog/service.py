@@ -25,6 +25,7 @@ from frontdesk.database.pool import Database, Record
 from frontdesk.errors import Problem, invalid, not_found
 from frontdesk.gathered import Gathered
 from frontdesk.ids import new_id
+from frontdesk.vault import Seal
 from frontdesk.vendors.contract import FoundEvent
 from frontdesk.vendors.declaration import Declaration, Model
 from frontdesk.vendors.registry import vendors
@@ -94,10 +95,14 @@ class CatalogService:
 
     # --- for delivery ---------------------------------------------------------------------------
 
-    def sync_runner(self, on_found_events: FoundEventsHook | None = None) -> SyncRunner:
+    def sync_runner(
+        self, on_found_events: FoundEventsHook | None = None, seal: Seal | None = None
+    ) -> SyncRunner:
         """The reads of this worker process; make one. `on_found_events` ties a resident's events to
-        own writes before they are stored."""
-        return SyncRunner(self._database, on_found_events=on_found_events, name_of=self._name_of)
+        own writes before they are stored; `seal` makes unreadable what is kept of the wire."""
+        return SyncRunner(
+            self._database, on_found_events=on_found_events, name_of=self._name_of, seal=seal
+        )
 
     async def resident(self, integration_id: UUID, resident_id: UUID) -> KnownResident | None:
         """A resident with his leases."""

@@ -23,6 +23,7 @@ from frontdesk.catalog.rows import resident_of
 from frontdesk.catalog.values import from_json
 from frontdesk.database.pool import Connection, Database, Record
 from frontdesk.ids import new_id
+from frontdesk.vault import Seal
 from frontdesk.vendors.contract import Connector, Outcome, OutcomeKind, ReadRefused
 from frontdesk.vendors.declaration import Declaration, Model
 
@@ -86,6 +87,7 @@ class Run:
     on_found_events: FoundEventsHook | None = None
     resident: KnownResident | None = field(default=None)
     name_of: NameOf | None = None
+    seal: Seal | None = None
 
     @property
     def declaration(self) -> Declaration:
@@ -118,6 +120,11 @@ async def log(run: Run, connection: Connection, outcome: Outcome | None = None) 
     """Keep this attempt for the logs: the end of a step (without the records that it brought), or a
     failure with the exchange that it failed on."""
     job, integration = run.job, run.integration
+    request = run.session.shown_request()
+    answer = None if outcome is None else run.session.shown_answer()
+    if run.seal is not None:
+        request = None if request is None else dict(run.seal(job.id, request))
+        answer = None if answer is None else dict(run.seal(job.id, answer))
     await jobs.log(
         connection,
         job.id,
@@ -129,8 +136,8 @@ async def log(run: Run, connection: Connection, outcome: Outcome | None = None) 
         code=None if outcome is None else outcome.code or None,
         message=None if outcome is None else run.session.masked(outcome.message) or None,
         upstream_status=None if outcome is None else outcome.upstream_status,
-        request=run.session.shown_request(),
-        answer=None if outcome is None else run.session.shown_answer(),
+        request=request,
+        answer=answer,
     )
 
 

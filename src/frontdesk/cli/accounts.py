@@ -1,6 +1,7 @@
 """`account` and `token`: who may call. A token is shown once, when it is made."""
 
 import asyncio
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +13,7 @@ from frontdesk.accounts.service import DEFAULT_REQUESTS_PER_MINUTE, SCOPES, Acco
 from frontdesk.cli.environment import DataDirOption, read_settings, services_of
 from frontdesk.cli.failure import FAILED, SURROUNDINGS, CommandFailed
 from frontdesk.cli.output import JsonOption, asides, print_json, print_record, print_table
+from frontdesk.http.paging import parse_moment
 from frontdesk.ids import parse_id
 
 if TYPE_CHECKING:
@@ -68,23 +70,32 @@ def create_token(
     name: Annotated[str, typer.Option(help="For people.")] = "",
     scope: Annotated[
         list[str] | None,
-        typer.Option(help=f"May be repeated: {', '.join(SCOPES)}.", show_default="all"),
+        typer.Option(
+            help=f"May be repeated, or several with commas: {', '.join(SCOPES)}.",
+            show_default="all",
+        ),
     ] = None,
-    days: Annotated[
-        int | None, typer.Option(min=1, help="Days until it expires.", show_default="never")
+    expires: Annotated[
+        str | None,
+        typer.Option(
+            help="When it expires: `90d`, `12h`, `30m` from now, a date (UTC), or a date-time with "
+            "offset.",
+            show_default="never",
+        ),
     ] = None,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a token and show it: this once, and never again."""
-    expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
+    expires_at = None if expires is None else _moment(expires)
+    scopes = [word for text in scope or () for word in re.split(r"[\s,]+", text) if word]
 
     async def create() -> dict[str, Any]:
         async with services_of(read_settings(data_dir)) as services:
             owner = await _chosen(services, account)
             try:
                 made = await services.accounts.create_token(
-                    owner, name, scopes=scope or SCOPES, expires_at=expires_at
+                    owner, name, scopes=scopes or SCOPES, expires_at=expires_at
                 )
             except (ValueError, LookupError) as error:
                 raise CommandFailed(str(error), code=SURROUNDINGS) from error
@@ -112,7 +123,16 @@ def list_tokens(
     if as_json:
         print_json(shown)
         return
-    columns = ("prefix", "name", "account_id", "scopes", "created_at", "expires_at", "revoked_at")
+    columns = (
+        "prefix",
+        "name",
+        "account_id",
+        "scopes",
+        "created_at",
+        "last_used_at",
+        "expires_at",
+        "revoked_at",
+    )
     rows = ([", ".join(r[c]) if c == "scopes" else r[c] for c in columns] for r in shown)
     print_table([column.replace("_", " ") for column in columns], rows)
 
@@ -148,6 +168,20 @@ async def _chosen(services: "Services", account: str | None) -> UUID:
         else "There are several accounts; say which with --account (frontdesk account list).",
         code=SURROUNDINGS,
     )
+
+
+def _moment(text: str) -> datetime:
+    now = datetime.now(UTC)
+    if span := re.fullmatch(r"([1-9][0-9]{0,5})([dhm])", text):
+        unit = {"d": "days", "h": "hours", "m": "minutes"}[span[2]]
+        return now + timedelta(**{unit: int(span[1])})
+    moment = parse_moment(f"{text}T00:00:00Z" if re.fullmatch(r"[0-9-]{10}", text) else text)
+    if moment is None or moment <= now:
+        raise CommandFailed(
+            f"{text!r} is no time to come: give 90d, 12h or 30m, a date, or a date-time with offset.",
+            code=SURROUNDINGS,
+        )
+    return moment
 
 
 def _id(text: str) -> UUID:

@@ -3,23 +3,29 @@
 What nobody expected keeps its traceback and exits with 1; what was foreseen is one sentence.
 """
 
+import getpass
+import os
+import socket
 import sys
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
+from frontdesk.audit.actor import COMMAND_LINE, Actor, acting_as
 from frontdesk.cli.accounts import account_commands, token_commands
 from frontdesk.cli.demo import demo
 from frontdesk.cli.doctor import doctor
 from frontdesk.cli.erase import erase
 from frontdesk.cli.failure import FAILED, SURROUNDINGS, CommandFailed
+from frontdesk.cli.keys import keys_commands
 from frontdesk.cli.new_vendor.command import new_vendor
 from frontdesk.cli.output import asides
 from frontdesk.cli.processes import api, sandbox, worker
 from frontdesk.cli.purge import purge
+from frontdesk.cli.restored import restored
 from frontdesk.cli.serve import serve
-from frontdesk.cli.upkeep import keys_commands, migrate, show_settings
+from frontdesk.cli.upkeep import migrate, show_settings
 from frontdesk.cli.vendors import vendors
 from frontdesk.database.embedded import EmbeddedServerError
 from frontdesk.database.migrate import MigrationError
@@ -47,6 +53,7 @@ app.add_typer(keys_commands, name="keys")
 app.command("settings")(show_settings)
 app.command()(purge)
 app.command()(erase)
+app.command()(restored)
 app.command()(doctor)
 app.command()(vendors)
 app.command()(new_vendor)
@@ -71,7 +78,8 @@ def _everywhere(
 def run(arguments: list[str] | None = None) -> int:
     """Run one command; gives its exit code."""
     try:
-        app(args=arguments)
+        with acting_as(Actor(COMMAND_LINE, _operator())):
+            app(args=arguments)
     except SystemExit as ended:
         # Typer's way to end: 0, the code of `typer.Exit`, 1 for Ctrl-C, 2 for a wrong usage.
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
@@ -90,6 +98,15 @@ def run(arguments: list[str] | None = None) -> int:
         sys.stderr.close()
         return FAILED
     return 0
+
+
+def _operator() -> str:
+    """Who is logged in, on which machine."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # an account without a name, as in a container
+        name = str(os.getuid())
+    return f"{name}@{socket.gethostname()}"
 
 
 def _failed(error: Exception, code: int) -> int:

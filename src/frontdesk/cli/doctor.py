@@ -24,17 +24,12 @@ from frontdesk.cli.environment import (
 from frontdesk.cli.failure import FAILED, CommandFailed
 from frontdesk.cli.output import JsonOption, answers, print_json, print_table
 from frontdesk.cli.private_files import TOKEN_FILE
-from frontdesk.database.diagnosis import (
-    durability,
-    key_fingerprints,
-    server_clock,
-    server_version,
-)
+from frontdesk.database.diagnosis import durability, server_clock, server_version
 from frontdesk.database.embedded import EmbeddedServerError
 from frontdesk.database.migrate import MigrationError, current_version, pending
 from frontdesk.database.pool import Database, DatabaseUnavailable
 from frontdesk.settings import Settings
-from frontdesk.vault import KEY_FILE, EncryptionKeyError, Vault, load_key
+from frontdesk.vault import KEY_FILE, EncryptionKeyError, Vault, VaultService, load_keys
 from frontdesk.vendors import templates
 from frontdesk.vendors.registry import vendors
 
@@ -179,16 +174,39 @@ async def _keys(settings: Settings, database: Database) -> Finding:
     mine = _key_alone(settings)
     if not mine.ok:
         return mine
-    fingerprint = _vault(settings).fingerprint
-    known = await key_fingerprints(database)
-    if known and fingerprint not in known:
+    keys = VaultService(database, _vault(settings))
+    states = await keys.state()
+    missing = [state.fingerprint for state in states if state.known and not state.here]
+    if missing:
         return Finding(
             "keys",
             ok=False,
-            found=f"fingerprint {fingerprint} is not this database's ({', '.join(known)})",
-            advice="Start with the key that the stored credentials were encrypted with.",
+            found=f"this database also needs {', '.join(missing)}; here: {mine.found}",
+            advice="Start with the key that the stored credentials were encrypted with; several may "
+            "be in use at once (frontdesk keys list).",
         )
-    return Finding("keys", ok=True, found=f"fingerprint {fingerprint}")
+    if states[0].dropped:
+        return Finding(
+            "keys",
+            ok=False,
+            found=f"{states[0].fingerprint} seals, and was dropped from this database",
+            advice="Put the key first that took its place (frontdesk keys list).",
+        )
+    return await _rotation(mine, keys, [s.fingerprint for s in states if s.here and not s.seals])
+
+
+async def _rotation(mine: Finding, keys: VaultService, others: list[str]) -> Finding:
+    """How far the change from one key to another has come, where one is under way."""
+    if not others:
+        return mine
+    left = sum((await keys.left()).values())
+    advice = (
+        "Run: frontdesk keys rotate"
+        if left
+        else f"When every process has the new key: frontdesk keys drop {others[-1]}"
+    )
+    found = f"{mine.found}; {left} values are not encrypted with the first"
+    return Finding("keys", ok=True, found=found, advice=advice)
 
 
 def _key_alone(settings: Settings) -> Finding:
@@ -205,12 +223,12 @@ def _key_alone(settings: Settings) -> Finding:
         vault = _vault(settings)
     except EncryptionKeyError as error:
         return Finding("keys", ok=False, found="no usable key", advice=str(error))
-    return Finding("keys", ok=True, found=f"fingerprint {vault.fingerprint}")
+    return Finding("keys", ok=True, found=f"fingerprint {', '.join(vault.fingerprints)}")
 
 
 def _vault(settings: Settings) -> Vault:
     embedded = settings.database_url is None
-    return Vault(load_key(settings, settings.data_dir, embedded=embedded))
+    return Vault(load_keys(settings, settings.data_dir, embedded=embedded))
 
 
 def _of_files(data_dir: Path) -> list[Finding]:

@@ -10,8 +10,9 @@ import socket
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
+import structlog
 import typer
 
 from frontdesk.cli.environment import DataDirOption, data_dir_of, read_settings, services_of
@@ -31,7 +32,11 @@ from frontdesk.settings import Settings
 DEFAULT_PORT = 8420
 DEFAULT_SANDBOX_PORT = 8421
 
+if TYPE_CHECKING:
+    from frontdesk.application import Services
+
 T = TypeVar("T")
+_log = structlog.get_logger(__name__)
 
 
 def api(
@@ -170,6 +175,24 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+@contextmanager
+def metrics_listener(settings: Settings) -> Iterator[socket.socket | None]:
+    """The socket on which this process shows its figures; None where it is to show none."""
+    if settings.metrics_port is None:
+        yield None
+        return
+    try:
+        listener = listen(settings.metrics_host, settings.metrics_port)
+    except CommandFailed as error:
+        raise CommandFailed(
+            f"FRONTDESK_METRICS_PORT: {error} Each process on a machine needs a port of its own.",
+            code=SURROUNDINGS,
+        ) from error
+    with listener:
+        _log.info("figures", url=f"{address_of(listener)}/metrics")
+        yield listener
+
+
 def address_of(listener: socket.socket) -> str:
     """The URL under which a caller on this machine reaches the socket."""
     host, port = listener.getsockname()[:2]
@@ -226,14 +249,18 @@ async def _api(
 ) -> None:
     from frontdesk.application import create_app
     from frontdesk.cli.api_server import ApiServer, configuration
+    from frontdesk.metrics.listener import serving
 
     loop = asyncio.get_running_loop()
 
     def drain() -> None:
         loop.call_soon_threadsafe(services.begin_drain)
 
-    with quiet_signals():
-        async with services_of(settings, "api", migrated=migrated) as services:
+    with quiet_signals(), metrics_listener(settings) as figures:
+        async with (
+            services_of(settings, "api", migrated=migrated) as services,
+            serving(figures, services.database, settings.budget_factor),
+        ):
             config = configuration(
                 create_app(services), settings.drain_seconds, settings.trusted_proxies
             )
@@ -245,19 +272,29 @@ async def _api(
 
 
 async def _worker(settings: Settings, ready: Callable[[], None], *, migrated: bool) -> None:
-    from frontdesk.delivery.worker import run_worker
+    from frontdesk.metrics.listener import serving
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _ask_to_stop, stop)
-    async with services_of(settings, "worker", migrated=migrated) as services:
-        settle_garbage_collection()
-        ready()
-        # Side by side: what is told to callers must not wait for a PMS, nor the other way round.
-        async with asyncio.TaskGroup() as group:
-            group.create_task(run_worker(services, stop))
-            group.create_task(services.webhooks.dispatch(stop))
+    with metrics_listener(settings) as figures:
+        async with (
+            services_of(settings, "worker", migrated=migrated) as services,
+            serving(figures, services.database, settings.budget_factor),
+        ):
+            await _work(services, stop, ready)
+
+
+async def _work(services: "Services", stop: asyncio.Event, ready: Callable[[], None]) -> None:
+    from frontdesk.delivery.worker import run_worker
+
+    settle_garbage_collection()
+    ready()
+    # Side by side: what is told to callers must not wait for a PMS, nor the other way round.
+    async with asyncio.TaskGroup() as group:
+        group.create_task(run_worker(services, stop))
+        group.create_task(services.webhooks.dispatch(stop))
 
 
 def _ask_to_stop(stop: asyncio.Event) -> None:

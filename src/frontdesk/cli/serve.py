@@ -190,11 +190,18 @@ async def _serve(settings: Settings, options: Serving) -> None:
 def _parts(settings: Settings, options: Serving, listener: socket.socket) -> list[Part]:
     environment = {"FRONTDESK_ALLOWED_ADDRESSES": _allowed(settings, options)}
     where = ("--data-dir", str(settings.data_dir))
+
+    def with_port(place: int) -> dict[str, str]:
+        # One address shows the figures of one process.
+        if not settings.metrics_port:
+            return environment
+        return {**environment, "FRONTDESK_METRICS_PORT": str(settings.metrics_port + place)}
+
     apis = [
         Part(
             name=f"api {number + 1}" if options.api_processes > 1 else "api",
             arguments=("api", *where, "--listen-fd", str(listener.fileno())),
-            environment=environment,
+            environment=with_port(number),
             descriptors=(listener.fileno(),),
         )
         for number in range(options.api_processes)
@@ -203,7 +210,7 @@ def _parts(settings: Settings, options: Serving, listener: socket.socket) -> lis
         Part(
             name=f"worker {number + 1}" if options.workers > 1 else "worker",
             arguments=("worker", *where),
-            environment=environment,
+            environment=with_port(options.api_processes + number),
         )
         for number in range(options.workers)
     ]

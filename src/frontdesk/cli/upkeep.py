@@ -1,9 +1,8 @@
-"""`migrate`, `settings`, `keys`: what an operator does around the running service."""
+"""`migrate`, `settings`: what an operator does around the running service."""
 
 import asyncio
 from typing import Any
 
-import typer
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 
@@ -18,9 +17,6 @@ from frontdesk.cli.environment import (
 from frontdesk.cli.output import JsonOption, answers, print_json, print_table
 from frontdesk.database.migrate import current_version
 from frontdesk.settings import Settings
-from frontdesk.vault import new_key
-
-keys_commands = typer.Typer(help="The key that encrypts credentials.", no_args_is_help=True)
 
 _HIDDEN = "(set)"
 
@@ -69,16 +65,10 @@ def settings_table(now: Settings | None = None) -> list[dict[str, Any]]:
     return rows
 
 
-@keys_commands.command("new")
-def print_new_key() -> None:
-    """Print a fresh key: for FRONTDESK_ENCRYPTION_KEY, or a file with mode 0600."""
-    typer.echo(new_key())
-
-
 def _shown(value: object) -> object:
     if value is None or isinstance(value, bool | int | float):
         return value
     return str(value)
 
 
-__all__ = ["keys_commands", "migrate", "settings_table", "show_settings"]
+__all__ = ["migrate", "settings_table", "show_settings"]

@@ -20,12 +20,3 @@ async def durability(database: Database) -> tuple[str, str]:
         "current_setting('synchronous_standby_names') AS standbys"
     )
     return ("", "") if row is None else (str(row["level"]), str(row["standbys"]))
-
-
-async def key_fingerprints(database: Database) -> list[str]:
-    """Fingerprints of the keys that this database's credentials are encrypted with; none where it
-    has no schema yet."""
-    if not await database.fetch_value("SELECT to_regclass('encryption_keys') IS NOT NULL"):
-        return []
-    rows = await database.fetch("SELECT fingerprint FROM encryption_keys ORDER BY created_at")
-    return [str(row["fingerprint"]) for row in rows]

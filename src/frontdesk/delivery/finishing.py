@@ -15,6 +15,7 @@ import structlog
 from frontdesk.database.pool import DatabaseUnavailable
 from frontdesk.delivery.outcomes import Transition
 from frontdesk.delivery.repository import Claimed, DeliveryRepository
+from frontdesk.vault import Seal
 
 log = structlog.get_logger(__name__)
 
@@ -34,13 +35,24 @@ class _Completion(NamedTuple):
 class Finisher:
     """The group commit of completions in one worker process."""
 
-    def __init__(self, repository: DeliveryRepository) -> None:
+    def __init__(self, repository: DeliveryRepository, seal: Seal | None = None) -> None:
+        """`seal`: what makes unreadable what went over the wire, before it is stored."""
         self._repository = repository
+        self._seal = seal
         self._waiting: deque[_Completion] = deque()
         self._arrived = asyncio.Event()
 
     async def finish(self, worker_id: UUID, row: Mapping[str, Any]) -> bool:
         """Record one completion; whether it moved its write. Returns after the commit."""
+        if self._seal is not None:
+            row = {
+                **row,
+                **{
+                    name: self._seal(row["write_id"], row[name])
+                    for name in ("request", "answer")
+                    if row.get(name) is not None
+                },
+            }
         moved: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Completion(worker_id, row, moved))
         self._arrived.set()

@@ -18,6 +18,7 @@ from frontdesk.delivery.repository import Claimed
 from frontdesk.delivery.stopping import Stopping
 from frontdesk.delivery.wire import Exchange, NotSent, Wire
 from frontdesk.integrations.service import PmsToken
+from frontdesk.metrics import counts
 from frontdesk.vendors.contract import (
     Answer,
     NoAnswer,
@@ -104,6 +105,7 @@ class Sender:
             return
         except NoAnswer as error:
             outcome = _without_answer(error)
+        answered_at = clock.now()
         if exchange is not None and await self._is_outdated(holding, token, exchange.answer):
             # Nothing was written, and the credentials may be good: with a new token it goes again.
             transition = Transition("retrying")
@@ -116,6 +118,7 @@ class Sender:
                 log.warning("database_unavailable", doing="react to an answer", reason=str(error))
             transition = after_send(outcome, holding.declaration, write.failures)
         place.give_back()
+        counts.send_ended(holding.integration.vendor, outcome.kind.value, answered_at - began)
         row = completion(write, transition, outcome=outcome.kind.value)
         secrets = (*holding.secrets, token.value) if token is not None else holding.secrets
         row |= _attempt_record(secrets, request, exchange, outcome)
@@ -127,6 +130,7 @@ class Sender:
         self, holding: Holding, write: Claimed, why: str, delay: float = 0.0
     ) -> None:
         """The request never left: the write waits where it was before."""
+        counts.send_ended(holding.integration.vendor, NOT_SENT)
         transition = Transition("retrying" if write.attempts > 1 else "queued", delay=delay)
         row = completion(write, transition, outcome=NOT_SENT)
         row |= {"code": NOT_SENT, "message": why, "send_within": SEND_WITHIN_SECONDS}

@@ -9,6 +9,7 @@ from frontdesk.delivery import clock
 from frontdesk.delivery.circuit import Opening
 from frontdesk.delivery.holding import Holding
 from frontdesk.delivery.repository import DeliveryRepository
+from frontdesk.metrics import counts
 from frontdesk.vendors.masking import mask
 
 log = structlog.get_logger(__name__)
@@ -56,6 +57,7 @@ class Stopping:
             seconds=round(opening.seconds, 1),
             message=message,
         )
+        counts.circuit_opened(holding.integration.vendor, opening.reason)
         await self._repository.close_until(
             holding.integration.id, holding.epoch, opening.seconds, opening.reason, message
         )

@@ -15,6 +15,7 @@ from frontdesk.delivery.holding import Holding
 from frontdesk.delivery.reading import Reader
 from frontdesk.delivery.relooking import Relooker
 from frontdesk.delivery.stopping import Stopping
+from frontdesk.vault import Seal
 from frontdesk.vendors.contract import FoundEvent, Resident
 
 log = structlog.get_logger(__name__)
@@ -28,9 +29,14 @@ class Syncer:
     """The reads of one worker process."""
 
     def __init__(
-        self, catalog: CatalogService, reader: Reader, stopping: Stopping, relooker: Relooker
+        self,
+        catalog: CatalogService,
+        reader: Reader,
+        stopping: Stopping,
+        relooker: Relooker,
+        seal: Seal | None = None,
     ) -> None:
-        self._runner = catalog.sync_runner(self._found)
+        self._runner = catalog.sync_runner(self._found, seal)
         self._reader = reader
         self._stopping = stopping
         self._relooker = relooker

@@ -36,6 +36,7 @@ from frontdesk.integrations.service import IntegrationService
 from frontdesk.outgoing.addresses import AllowedAddresses
 from frontdesk.retention.service import RetentionService
 from frontdesk.settings import Settings
+from frontdesk.vault import Vault
 from frontdesk.vendors.registry import vendors
 
 log = structlog.get_logger(__name__)
@@ -60,6 +61,8 @@ class WorkerServices(Protocol):
     def settings(self) -> Settings: ...
     @property
     def database(self) -> Database: ...
+    @property
+    def vault(self) -> Vault: ...
     @property
     def integrations(self) -> IntegrationService: ...
     @property
@@ -87,7 +90,8 @@ class Worker:
             BudgetRepository(services.database), services.settings.budget_factor
         )
         self._stopping = Stopping(self._repository)
-        self._finisher = Finisher(self._repository)
+        seal = services.vault.seal_json if services.settings.encrypt_attempts else None
+        self._finisher = Finisher(self._repository, seal)
         self._wire = Wire(
             connections=services.settings.worker_slots * 2,
             allowed=AllowedAddresses.parse(services.settings.allowed_addresses),
@@ -111,7 +115,7 @@ class Worker:
         self._reconciler = Reconciler(
             self._repository, self._finisher, self._reader, self._sender, self._relooker
         )
-        self._syncer = Syncer(services.catalog, self._reader, self._stopping, self._relooker)
+        self._syncer = Syncer(services.catalog, self._reader, self._stopping, self._relooker, seal)
         self._leases = Leases(
             self._repository,
             services.integrations,

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, model_validator
 
+from frontdesk.audit.service import AuditTrail
 from frontdesk.database.pool import Connection, Database, Record
 from frontdesk.errors import ApiError, Code, Problem, invalid, not_found
 from frontdesk.events import repository
@@ -81,6 +82,9 @@ class EventTypeMapResult(BaseModel):
     result: EventTypeMapShape
 
 
+_trail = AuditTrail()
+
+
 @dataclass(frozen=True, slots=True)
 class EventTypeMap:
     """Reads and changes the maps of every account's integrations; each call names whose."""
@@ -107,8 +111,17 @@ class EventTypeMap:
             if archived:
                 raise ApiError(Code.CONFLICT, "This integration is archived; it cannot be changed.")
             changes = await _checked(connection, found.id, vendor, wanted)
+            before = await repository.event_type_map(connection, found.id)
             await repository.change_map(connection, found.id, changes)
             rows = await repository.event_type_map(connection, found.id)
+            await _trail.record(
+                connection,
+                account_id,
+                "event_type_map.update",
+                found.id,
+                before={row["kind"]: row["id"] for row in before},
+                after={row["kind"]: row["id"] for row in rows},
+            )
         return _shape(found, vendor, rows)
 
     async def _integration(

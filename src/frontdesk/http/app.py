@@ -3,12 +3,15 @@
 `/docs` works without a network: its scripts are served from here.
 """
 
+from collections.abc import Callable
 from importlib.metadata import version
 from importlib.resources import files
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,6 +19,7 @@ from starlette.routing import Match, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from frontdesk.accounts.guesses import Guesses
 from frontdesk.database.pool import Database, DatabaseUnavailable
 from frontdesk.database.releases import is_served
 from frontdesk.http.answers import json_answer
@@ -41,8 +45,11 @@ def create_base_app(
     database: Database,
     doorkeeper: Doorkeeper,
     slow_down: bool,
+    guesses: Guesses,
+    draining: Callable[[], bool] = lambda: False,
 ) -> FastAPI:
-    """The app without a feature. Features declare their paths without a trailing slash."""
+    """The app without a feature. Features declare their paths without a trailing slash. `draining`
+    tells whether the process is about to end: it serves what comes, and asks for no more."""
     app = FastAPI(
         title="Frontdesk",
         version=version("frontdesk"),
@@ -60,9 +67,9 @@ def create_base_app(
         return ", ".join(method for method in _METHODS if _takes(app, scope, method))
 
     # The last added is the outermost.
-    app.add_middleware(Authentication, doorkeeper=doorkeeper, slow_down=slow_down)
-    app.add_middleware(Envelope, allowed=allowed)
-    _add_health(app, database)
+    app.add_middleware(Authentication, doorkeeper=doorkeeper, slow_down=slow_down, guesses=guesses)
+    app.add_middleware(Envelope, allowed=allowed, template=_templates(app))
+    _add_health(app, database, draining)
     _add_pages(app)
     return app
 
@@ -85,7 +92,24 @@ def _takes(app: FastAPI, scope: Scope, method: str) -> bool:
     return any(route.matches(dict(asked))[0] is Match.FULL for route in app.router.routes)
 
 
-def _add_health(app: FastAPI, database: Database) -> None:
+def _templates(app: FastAPI) -> Callable[[Scope], str]:
+    """A function that gives the template of the route that a request reached, `none` where it reached
+    none. By endpoint: what was asked for is the caller's to choose, and would be a label of its own."""
+    known: dict[object, str] = {}
+
+    def template(scope: Scope) -> str:
+        endpoint = scope.get("endpoint")
+        if endpoint is None:
+            return "none"
+        if not known:
+            for route in iter_route_contexts(app.routes):
+                known.setdefault(route.endpoint, str(route.path))
+        return known.get(endpoint, "none")
+
+    return template
+
+
+def _add_health(app: FastAPI, database: Database, draining: Callable[[], bool]) -> None:
     @app.get(
         "/healthz",
         tags=["Health"],
@@ -100,9 +124,12 @@ def _add_health(app: FastAPI, database: Database) -> None:
         tags=["Health"],
         summary="Whether requests can be served: the database answers, and its schema is of this "
         "release or of the one before",
-        **operation("getReadiness", _STATUS, protected=False),
+        **_readiness(),
     )
     async def readyz() -> Response:
+        if draining():
+            # Over connections that were kept: new ones are not taken any more.
+            return json_answer({"status": "draining"}, 503, {"Retry-After": "1"})
         try:
             serves = await is_served(database)
         except DatabaseUnavailable:
@@ -112,6 +139,16 @@ def _add_health(app: FastAPI, database: Database) -> None:
         return json_answer({"status": "ready"})
 
     del healthz, readyz
+
+
+def _readiness() -> dict[str, Any]:
+    """The operation's document: it says why not in the words in which it says that it can."""
+    found = operation("getReadiness", _STATUS, protected=False)
+    found["responses"][503] = {
+        "description": "Not now: `database unavailable`, `migrations pending` or `draining`.",
+        "content": {"application/json": {"schema": _STATUS}},
+    }
+    return found
 
 
 def _add_pages(app: FastAPI) -> None:

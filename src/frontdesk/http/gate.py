@@ -7,6 +7,7 @@ reads a body nor knows an endpoint.
 
 import asyncio
 import os
+import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -14,13 +15,17 @@ import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from frontdesk.accounts.guesses import Guesses
 from frontdesk.accounts.limits import Allowance
-from frontdesk.accounts.service import Caller
+from frontdesk.accounts.service import Caller, prefix_in
+from frontdesk.audit.actor import Actor, act_as
 from frontdesk.errors import ApiError, Code
 from frontdesk.http.answers import error_answer, told
+from frontdesk.metrics import counts
 from frontdesk.outgoing.addresses import carried, read_address
 
 PROTECTED = "/v1"
+ADMINISTRATION = "/v1/admin"
 SLOW_DOWN_SECONDS = 2.0
 
 _log = structlog.get_logger(__name__)
@@ -31,15 +36,23 @@ class Doorkeeper(Protocol):
 
     async def authenticate(self, token: str) -> Caller | None: ...
 
-    async def count_request(self, caller: Caller) -> Allowance: ...
+    def was_good(self, token: str) -> bool: ...
+
+    async def count_request(self, caller: Caller, *, administers: bool = False) -> Allowance: ...
 
 
 class Envelope:
     """Outermost: gives every answer its headers, and every error its shape."""
 
-    def __init__(self, app: ASGIApp, allowed: Callable[[Scope], str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        allowed: Callable[[Scope], str],
+        template: Callable[[Scope], str],
+    ) -> None:
         self._app = app
         self._allowed = allowed
+        self._template = template
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -54,13 +67,16 @@ class Envelope:
         if len(path) > 1 and path.endswith("/"):
             # Every path answers with and without the slash; routes are declared without.
             scope["path"] = path[:-1]
+        began = time.monotonic()
         begun = False
+        status = 0
         head = [(b"x-request-id", request_id.encode())]
 
         async def enveloped(message: Message) -> None:
-            nonlocal begun
+            nonlocal begun, status
             if message["type"] == "http.response.start":
                 begun = True
+                status = message["status"]
                 allowance: Allowance | None = state.get("allowance")
                 message["headers"] = [
                     *message.get("headers", ()),
@@ -81,28 +97,36 @@ class Envelope:
                 _log.error("answer broken off", path=scope["path"], exc_info=error)
                 raise
             await error_answer(answer)(scope, receive, enveloped)
+        finally:
+            # 0: nobody was left to answer to.
+            seconds = time.monotonic() - began
+            counts.request_answered(scope["method"], self._template(scope), status, seconds)
 
 
 class Authentication:
     """Lets a request under `/v1` through if its token is good and its account has requests left."""
 
-    def __init__(self, app: ASGIApp, doorkeeper: Doorkeeper, *, slow_down: bool) -> None:
+    def __init__(
+        self, app: ASGIApp, doorkeeper: Doorkeeper, *, slow_down: bool, guesses: Guesses
+    ) -> None:
         self._app = app
         self._doorkeeper = doorkeeper
         self._slow_down = slow_down
+        self._guesses = guesses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
-        if scope["type"] != "http" or not (path.startswith(PROTECTED + "/") or path == PROTECTED):
+        if scope["type"] != "http" or not _is_under(path, PROTECTED):
             await self._app(scope, receive, send)
             return
-        token = _bearer(scope)
-        caller = None if token is None else await self._doorkeeper.authenticate(token)
-        if caller is None:
-            raise _unauthenticated()
+        caller = await self._caller(scope)
+        structlog.contextvars.bind_contextvars(token_prefix=caller.token_prefix)
         state = scope["state"]
         state["caller"] = caller
-        allowance = await self._doorkeeper.count_request(caller)
+        act_as(Actor(caller.token_prefix, client_address(scope), state["request_id"]))
+        allowance = await self._doorkeeper.count_request(
+            caller, administers=_is_under(path, ADMINISTRATION)
+        )
         state["allowance"] = allowance
         if not allowance.allowed:
             raise ApiError(
@@ -114,6 +138,34 @@ class Authentication:
         if allowance.slow and self._slow_down:
             await asyncio.sleep(SLOW_DOWN_SECONDS)
         await self._app(scope, receive, send)
+
+    async def _caller(self, scope: Scope) -> Caller:
+        """Raises ApiError 401; 429, without a look at the token, where too many that were none came
+        from this address."""
+        token = _bearer(scope)
+        if token is None:
+            raise _unauthenticated()
+        client = scope.get("client")
+        address = str(client[0]) if client else "unknown"
+        wait = self._guesses.seconds_to_wait(address)
+        # Many callers may share an address (a proxy, a customer's network): who was let in lately is
+        # not shut out because another one guesses, or goes on with a token that is revoked.
+        if wait and not self._doorkeeper.was_good(token):
+            raise ApiError(
+                Code.RATE_LIMITED,
+                f"Too many requests without a valid token came from this address; go on in {wait} s.",
+                headers={"Retry-After": str(wait)},
+            )
+        caller = await self._doorkeeper.authenticate(token)
+        if caller is None:
+            self._guesses.failed(address)
+            _log.info("authentication failed", client=address, token_prefix=prefix_in(token))
+            raise _unauthenticated()
+        return caller
+
+
+def _is_under(path: str, head: str) -> bool:
+    return path.startswith(head) and path[len(head) : len(head) + 1] in ("", "/")
 
 
 def client_address(scope: Scope) -> str:

@@ -6,18 +6,7 @@ from zoneinfo import available_timezones
 
 from frontdesk.errors import Problem
 from frontdesk.integrations.schemas import IntegrationSettings
-from frontdesk.vault import KeyMismatch, Vault
 from frontdesk.vendors.registry import vendors
-
-
-def compare(known: Sequence[str], vault: Vault) -> None:
-    if vault.fingerprint not in known:
-        raise KeyMismatch(
-            "The encryption key is not the one that this database's credentials are stored with "
-            f"(its fingerprint is {vault.fingerprint}, the database knows {', '.join(known)}). "
-            "Start with the key that was used before: FRONTDESK_ENCRYPTION_KEY, "
-            "FRONTDESK_ENCRYPTION_KEY_FILE, or the key file in the data directory."
-        )
 
 
 def sent(body: IntegrationSettings, names: Sequence[str]) -> dict[str, Any]:

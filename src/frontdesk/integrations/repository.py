@@ -65,6 +65,10 @@ PROPERTIES = """
     WHERE p.integration_id = $2
 """
 
+LOCKED_PROPERTY = """
+    SELECT enabled, timezone FROM integration_properties WHERE integration_id = $1 AND id = $2 FOR UPDATE
+"""
+
 CHANGE_PROPERTY = """
     UPDATE integration_properties AS p
     SET enabled = coalesce($4, p.enabled), timezone = coalesce($5, p.timezone)
@@ -73,14 +77,6 @@ CHANGE_PROPERTY = """
     RETURNING p.id, p.created_at, p.integration_id, p.property_id, p.enabled, p.timezone
 """
 
-# The table's lock makes the first of two processes with two keys the one whose key counts.
-LOCK_KEYS = "LOCK TABLE encryption_keys IN SHARE ROW EXCLUSIVE MODE"
-FIRST_KEY = """
-    INSERT INTO encryption_keys (fingerprint)
-    SELECT $1 WHERE NOT EXISTS (SELECT FROM encryption_keys)
-"""
-KNOWN_KEYS = "SELECT fingerprint FROM encryption_keys"
-
 
 class IntegrationRepository:
     """Integrations as rows."""
@@ -88,11 +84,11 @@ class IntegrationRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def insert(self, values: Mapping[str, Any]) -> Record:
+    async def insert(self, connection: Connection, values: Mapping[str, Any]) -> Record:
         """`values` by column name; columns that are not given get the table's default."""
         names = tuple(values)
         places = ", ".join(f"${place}" for place in range(1, len(names) + 1))
-        row = await self._database.fetch_row(
+        row = await connection.fetch_row(
             f"INSERT INTO integrations ({', '.join(names)}) VALUES ({places}) RETURNING {COLUMNS}",
             *values.values(),
         )
@@ -133,9 +129,9 @@ class IntegrationRepository:
     async def many(self, ids: Sequence[UUID]) -> list[Record]:
         return await self._database.fetch(MANY, list(ids))
 
-    async def archive(self, account_id: UUID, integration_id: UUID) -> bool:
+    async def archive(self, connection: Connection, account_id: UUID, integration_id: UUID) -> bool:
         """False: there is none."""
-        archived = await self._database.fetch_value(ARCHIVE, account_id, integration_id)
+        archived = await connection.fetch_value(ARCHIVE, account_id, integration_id)
         return archived is not None
 
     async def page(
@@ -168,28 +164,24 @@ class IntegrationRepository:
             f"SELECT * FROM ({PROPERTIES}) AS x", "x", conditions, arguments, query
         )
 
+    async def lock_property(
+        self, connection: Connection, integration_id: UUID, configuration_id: UUID
+    ) -> Record | None:
+        """Its row, held until the transaction ends."""
+        return await connection.fetch_row(LOCKED_PROPERTY, integration_id, configuration_id)
+
     async def change_property(
         self,
+        connection: Connection,
         account_id: UUID,
         integration_id: UUID,
         configuration_id: UUID,
         enabled: bool | None,
         timezone: str | None,
     ) -> Record | None:
-        return await self._database.fetch_row(
+        return await connection.fetch_row(
             CHANGE_PROPERTY, account_id, integration_id, configuration_id, enabled, timezone
         )
-
-    async def keep_fingerprint(self, fingerprint: str) -> list[str]:
-        """Store it if it is the first; the fingerprints that count."""
-        async with self._database.transaction() as transaction:
-            await transaction.execute(LOCK_KEYS)
-            await transaction.execute(FIRST_KEY, fingerprint)
-            rows = await transaction.fetch(KNOWN_KEYS)
-        return [row["fingerprint"] for row in rows]
-
-    async def known_fingerprints(self) -> list[str]:
-        return [row["fingerprint"] for row in await self._database.fetch(KNOWN_KEYS)]
 
     async def _listed(
         self,

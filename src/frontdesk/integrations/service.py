@@ -11,6 +11,7 @@ from uuid import UUID
 import orjson
 import structlog
 
+from frontdesk.audit.service import AuditTrail, told
 from frontdesk.database.pool import Connection, Database, Record
 from frontdesk.errors import ApiError, Code, Problem, invalid, not_found
 from frontdesk.http.paging import ListQuery
@@ -23,7 +24,6 @@ from frontdesk.integrations.addresses import (
     is_own,
 )
 from frontdesk.integrations.checks import (
-    compare,
     frequency_problems,
     sent,
     unknown_source,
@@ -52,13 +52,14 @@ __all__ = [
     "IntegrationService",
     "PmsSessions",
     "PmsToken",
-    "check_fingerprint",
     "data_access_of",
 ]
 
 _log = structlog.get_logger(__name__)
 
 _REMEMBERED_SECONDS = 0.5
+# What the trail tells of an integration; new credentials show as another version.
+_TOLD = ("name", "base_url", *SETTINGS, "credentials_version")
 
 
 class IntegrationService:
@@ -82,6 +83,7 @@ class IntegrationService:
         self._deliveries = deliveries
         self._writes = writes
         self._catalog = catalog
+        self._audit = AuditTrail()
         self._remembered = Remembered(self._load_one, _REMEMBERED_SECONDS)
         self.sessions = PmsSessions(database, vault)
 
@@ -133,17 +135,25 @@ class IntegrationService:
             raise invalid(problems)
         integration_id = new_id()
         credentials = given(body.credentials)
-        return await self._repository.insert(
-            {
-                "id": integration_id,
-                "account_id": account_id,
-                "vendor": declaration.vendor,
-                "name": body.name,
-                "base_url": base_url.url,
-                **self._sealed(declaration, credentials, integration_id),
-                **settings,
-            }
-        )
+        values = {
+            "id": integration_id,
+            "account_id": account_id,
+            "vendor": declaration.vendor,
+            "name": body.name,
+            "base_url": base_url.url,
+            **self._sealed(declaration, credentials, integration_id),
+            **settings,
+        }
+        async with self._database.transaction() as transaction:
+            row = await self._repository.insert(transaction, values)
+            await self._audit.record(
+                transaction,
+                account_id,
+                "integration.create",
+                integration_id,
+                after=told(row, ("vendor", *_TOLD)),
+            )
+        return row
 
     async def change(
         self, account_id: UUID, wanted_id: UUID | None, body: IntegrationUpdate
@@ -180,8 +190,21 @@ class IntegrationService:
 
     async def archive(self, account_id: UUID, integration_id: UUID | None) -> None:
         """Archive it and cancel what waits; a second time does no harm. Raises ApiError 404."""
-        if integration_id is None or not await self._repository.archive(account_id, integration_id):
+        if integration_id is None:
             raise not_found("integration")
+        async with self._database.transaction() as transaction:
+            before = await self._repository.lock(transaction, account_id, integration_id)
+            if before is None:
+                raise not_found("integration")
+            await self._repository.archive(transaction, account_id, integration_id)
+            if not before["is_archived"]:
+                await self._audit.record(
+                    transaction,
+                    account_id,
+                    "integration.archive",
+                    integration_id,
+                    after={"is_archived": True, "active": False},
+                )
         self._remembered.forget(integration_id)
         await self._writes.cancel_waiting(integration_id)
 
@@ -241,13 +264,24 @@ class IntegrationService:
         if problems := zone_problems(body.timezone):
             raise invalid(problems)
         row = await self.one(account_id, integration_id)
-        changed = None
-        if configuration_id is not None:
-            changed = await self._repository.change_property(
-                account_id, row["id"], configuration_id, body.enabled, body.timezone
-            )
-        if changed is None:
+        if configuration_id is None:
             raise not_found("property of this integration")
+        async with self._database.transaction() as transaction:
+            before = await self._repository.lock_property(transaction, row["id"], configuration_id)
+            changed = await self._repository.change_property(
+                transaction, account_id, row["id"], configuration_id, body.enabled, body.timezone
+            )
+            if before is None or changed is None:
+                raise not_found("property of this integration")
+            names = ("enabled", "timezone")
+            await self._audit.record(
+                transaction,
+                account_id,
+                "property.update",
+                configuration_id,
+                before=told(before, names),
+                after=told(changed, names),
+            )
         return changed
 
     async def rate_limits(self, account_id: UUID, integration_id: UUID | None) -> dict[str, Any]:
@@ -280,15 +314,6 @@ class IntegrationService:
         if problems:
             raise invalid(problems)
         await self._catalog.manual_sync(account_id, row["id"], body.models_to_sync, ids)
-
-    # --- the key ------------------------------------------------------------------------------
-
-    async def check_key(self) -> None:
-        """Make sure that this process's key is the database's. The first key that comes is.
-
-        Raises KeyMismatch.
-        """
-        compare(await self._repository.keep_fingerprint(self._vault.fingerprint), self._vault)
 
     # --- inside -------------------------------------------------------------------------------
 
@@ -380,14 +405,16 @@ class IntegrationService:
             raise invalid(problems)
         if body.credentials is not None:
             changes |= self._sealed(declaration, given(body.credentials), integration_id)
-        return await self._repository.change(transaction, integration_id, changes)
-
-
-async def check_fingerprint(database: Database, vault: Vault) -> bool:
-    """Whether this key is the database's; True too where none has been used yet. For `doctor`:
-    stores nothing."""
-    known = await IntegrationRepository(database).known_fingerprints()
-    return not known or vault.fingerprint in known
+        changed = await self._repository.change(transaction, integration_id, changes)
+        await self._audit.record(
+            transaction,
+            account_id,
+            "integration.update",
+            integration_id,
+            before=told(row, _TOLD),
+            after=told(changed, _TOLD),
+        )
+        return changed
 
 
 def data_access_of(row: Record) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import structlog
 
+from frontdesk.audit.service import AuditTrail
 from frontdesk.database.pool import Database
 from frontdesk.errors import ApiError, Code, not_found
 from frontdesk.retention import erasure_repository as repository
@@ -30,6 +31,7 @@ class ErasureService:
     def __init__(self, database: Database, name_of: NameOf) -> None:
         self._database = database
         self._name_of = name_of
+        self._audit = AuditTrail()
 
     async def owner_of(self, resident_id: UUID) -> UUID | None:
         """Whose resident it is: for operators, who may erase anybody's."""
@@ -55,6 +57,9 @@ class ErasureService:
                 name = self._name_of(integration_id, resident["x_id"])
                 erased = await repository.erase(
                     connection, account_id, integration_id, resident_id, name, _PATIENCE_SECONDS
+                )
+                await self._audit.record(
+                    connection, account_id, "resident.erase", resident_id, after=erased._asdict()
                 )
         if erased is None:
             raise _refused([row["id"] for row in left], cancel=cancel)

@@ -4,6 +4,7 @@ otherwise."""
 from typing import Any
 from uuid import UUID
 
+from frontdesk.audit.service import AuditTrail
 from frontdesk.database.pool import Database
 from frontdesk.vault import Vault
 from frontdesk.webhooks.repository import WebhookRepository
@@ -15,7 +16,9 @@ class CallbackSecrets:
     """Callback secrets by account."""
 
     def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
         self._repository = WebhookRepository(database)
+        self._audit = AuditTrail()
         self._vault = vault
 
     async def ensure(self, account_id: UUID) -> None:
@@ -34,7 +37,16 @@ class CallbackSecrets:
         """A new secret, shown this once; the one before signs as well for a while."""
         secret = body.secret or new_secret()
         overlap = DEFAULT_OVERLAP_HOURS if body.overlap_hours is None else body.overlap_hours
-        row = await self._repository.rotate_callback_secret(
-            account_id, self._vault.seal_text(account_id, secret), overlap
-        )
+        sealed = self._vault.seal_text(account_id, secret)
+        async with self._database.transaction() as transaction:
+            row = await self._repository.rotate_callback_secret(
+                transaction, account_id, sealed, overlap
+            )
+            await self._audit.record(
+                transaction,
+                account_id,
+                "callback_secret.rotate",
+                account_id,
+                after={"overlap_hours": overlap},
+            )
         return {**dict(row), "secret": secret}

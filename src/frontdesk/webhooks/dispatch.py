@@ -16,6 +16,7 @@ import orjson
 import structlog
 
 from frontdesk.database.pool import Database, DatabaseUnavailable, Record
+from frontdesk.metrics import counts
 from frontdesk.outgoing.addresses import AllowedAddresses
 from frontdesk.settings import Settings
 from frontdesk.vault import UnreadableError, Vault
@@ -255,6 +256,7 @@ class Dispatcher:
         )
 
     async def _record(self, row: Record, result: Result) -> None:
+        counts.webhook_attempted(delivered=result.error is None)
         if result.error is None:
             await self._repository.delivered(row["id"], row["claims"], result.status or 0)
             return
@@ -270,6 +272,7 @@ class Dispatcher:
             reason=_DISABLED,
         )
         if disabled is not None:
+            counts.webhook_disabled()
             log.warning(
                 "webhook_disabled",
                 webhook_id=str(disabled["id"]),

@@ -146,9 +146,9 @@ class WebhookRepository:
         assert row is not None  # noqa: S101 — the row is locked by this very transaction
         return row
 
-    async def delete(self, account_id: UUID, webhook_id: UUID) -> bool:
+    async def delete(self, connection: Connection, account_id: UUID, webhook_id: UUID) -> bool:
         """False: there is none."""
-        return await self._database.fetch_value(_DELETE, account_id, webhook_id) is not None
+        return await connection.fetch_value(_DELETE, account_id, webhook_id) is not None
 
     async def page(
         self, account_id: UUID, query: ListQuery, wanted: Mapping[str, Any]
@@ -210,9 +210,9 @@ class WebhookRepository:
         await self._database.execute(_FIRST_CALLBACK, account_id, sealed)
 
     async def rotate_callback_secret(
-        self, account_id: UUID, sealed: bytes, overlap_hours: int
+        self, connection: Connection, account_id: UUID, sealed: bytes, overlap_hours: int
     ) -> Record:
-        row = await self._database.fetch_row(_ROTATE_CALLBACK, account_id, sealed, overlap_hours)
+        row = await connection.fetch_row(_ROTATE_CALLBACK, account_id, sealed, overlap_hours)
         assert row is not None  # noqa: S101 — an INSERT that returns without a row is a broken driver
         return row
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import orjson
 
+from frontdesk.audit.service import AuditTrail, told
 from frontdesk.database.pool import Database, Record
 from frontdesk.errors import ApiError, Code, Problem, invalid, not_found
 from frontdesk.http.paging import ListQuery
@@ -37,6 +38,8 @@ from frontdesk.webhooks.triggers import TRIGGERS, sample_of
 
 MOST_WEBHOOKS = 100
 """Of one account: each event is stored once for each that wants it."""
+
+_TOLD = ("url", "triggers", "model", "active", "header_names")
 
 STATES = ("waiting", "sending", "delivered", "dead")
 
@@ -71,6 +74,7 @@ class WebhookService:
         self._vault = vault
         self._settings = settings
         self._allowed = AllowedAddresses.parse(settings.allowed_addresses)
+        self._audit = AuditTrail()
         self.callback_secrets = CallbackSecrets(database, vault)
 
     # --- for others -------------------------------------------------------------------------------
@@ -115,6 +119,9 @@ class WebhookService:
                     "secret": self._vault.seal_text(webhook_id, secret),
                 },
             )
+            await self._audit.record(
+                transaction, account_id, "webhook.create", webhook_id, after=told(row, _TOLD)
+            )
         return {**self.shown(row), "secret": secret}
 
     async def change(
@@ -127,7 +134,9 @@ class WebhookService:
             problems += self.url_problems("url", body.url)
         if problems:
             raise invalid(problems)
-        return await self._changed(account_id, current["id"], body, DEFAULT_OVERLAP_HOURS)
+        return await self._changed(
+            account_id, current["id"], body, DEFAULT_OVERLAP_HOURS, "webhook.update"
+        )
 
     async def rotate(
         self, account_id: UUID, webhook_id: UUID | None, body: RotateSecret
@@ -137,12 +146,22 @@ class WebhookService:
         current = await self.one(account_id, webhook_id)
         overlap = DEFAULT_OVERLAP_HOURS if body.overlap_hours is None else body.overlap_hours
         change = WebhookUpdate(secret=body.secret or new_secret())
-        return await self._changed(account_id, current["id"], change, overlap)
+        return await self._changed(
+            account_id, current["id"], change, overlap, "webhook.rotate_secret"
+        )
 
     async def delete(self, account_id: UUID, webhook_id: UUID | None) -> None:
         """Raises ApiError 404."""
-        if webhook_id is None or not await self._repository.delete(account_id, webhook_id):
+        if webhook_id is None:
             raise not_found("webhook")
+        async with self._database.transaction() as transaction:
+            before = await self._repository.lock(transaction, account_id, webhook_id)
+            if before is None:
+                raise not_found("webhook")
+            await self._repository.delete(transaction, account_id, webhook_id)
+            await self._audit.record(
+                transaction, account_id, "webhook.delete", webhook_id, before=told(before, _TOLD)
+            )
 
     async def one(self, account_id: UUID, webhook_id: UUID | None) -> Record:
         """The webhook's row. Raises ApiError 404; None is an id that no record can have."""
@@ -232,12 +251,18 @@ class WebhookService:
     # --- inside -----------------------------------------------------------------------------------
 
     async def _changed(
-        self, account_id: UUID, webhook_id: UUID, body: WebhookUpdate, overlap_hours: int
+        self,
+        account_id: UUID,
+        webhook_id: UUID,
+        body: WebhookUpdate,
+        overlap_hours: int,
+        action: str,
     ) -> dict[str, Any]:
         async with self._database.transaction() as transaction:
             row = await self._repository.lock(transaction, account_id, webhook_id)
             if row is None:
                 raise not_found("webhook")
+            before = told(row, _TOLD)
             values: dict[str, Any] = {
                 name: value
                 for name in ("url", "active")
@@ -254,6 +279,18 @@ class WebhookService:
                 values["secret"] = self._vault.seal_text(webhook_id, body.secret)
             row = await self._repository.change(
                 transaction, webhook_id, values, overlap_hours=overlap_hours
+            )
+            # Of what is secret, and of the rest of a URL, only that it was set anew.
+            set_anew = sorted(
+                name for name in body.model_fields_set if getattr(body, name) is not None
+            )
+            await self._audit.record(
+                transaction,
+                account_id,
+                action,
+                webhook_id,
+                before=before,
+                after={**told(row, _TOLD), "set_anew": set_anew},
             )
         return {**self.shown(row), "secret": body.secret}
 

@@ -9,7 +9,7 @@ from starlette.responses import Response, StreamingResponse
 
 from frontdesk.errors import Code
 from frontdesk.http.answers import json_answer
-from frontdesk.http.body import refuse_body
+from frontdesk.http.body import read_model, refuse_body
 from frontdesk.http.caller import Caller, caller_with
 from frontdesk.http.openapi import (
     BODY_REFUSALS,
@@ -40,6 +40,8 @@ from frontdesk.writes.schemas import (
     JobLog,
     JobLogData,
     Retried,
+    RetriedWrites,
+    RetryWrites,
     WriteLogsAnswer,
     WriteState,
 )
@@ -146,6 +148,39 @@ async def retry(request: Request, root_job_id: str, caller: Writer) -> Response:
     return json_answer(answer, headers={"Idempotent-Replayed": "true"} if replayed else None)
 
 
+def _retry_many_document() -> dict[str, Any]:
+    document = operation(
+        "retryWrites",
+        RetriedWrites,
+        Code.UNKNOWN_REFERENCE,
+        Code.CONFLICT,
+        Code.IDEMPOTENCY_MISMATCH,
+        body=RetryWrites,
+        body_example={"filter": {"error_code": "no_answer", "time_range": "day"}, "dry_run": True},
+        parameters=[KEY_PARAMETER],
+    )
+    document["responses"][200]["headers"] = dict(REPLAYED_HEADER)
+    return document
+
+
+@router.post(
+    "/retry-writes",
+    summary="Try the failed writes that fit a filter again, each at the end of its lane",
+    **_retry_many_document(),
+)
+async def retry_many(request: Request, caller: Writer) -> Response:
+    Parameters(request.query_params, ()).check()
+    key = read_key(request.headers.getlist("idempotency-key"))
+    body = await read_model(request, RetryWrites)
+    meaning = body.model_dump(mode="json", exclude_none=True)
+    answer, replayed = await _service(request).retry_many(
+        caller.account_id,
+        body,
+        None if key is None else Key(key, fingerprint("POST", request.url.path, meaning, ())),
+    )
+    return json_answer(answer, headers={"Idempotent-Replayed": "true"} if replayed else None)
+
+
 @router.delete(
     "/writes/{job_id}",
     summary="Cancel a write that is not out",
@@ -238,7 +273,13 @@ async def job_log(request: Request, job_log_id: str, caller: Reader) -> Response
 @router.get(
     "/job-logs/{job_log_id}/data",
     summary="What went over the wire in one attempt, secrets masked",
-    **operation("getJobLogData", one_of(JobLogData), Code.NOT_FOUND, Code.INVALID_REQUEST),
+    **operation(
+        "getJobLogData",
+        one_of(JobLogData),
+        Code.NOT_FOUND,
+        Code.CONFLICT,
+        Code.INVALID_REQUEST,
+    ),
 )
 async def job_log_data(request: Request, job_log_id: str, caller: Reader) -> Response:
     Parameters(request.query_params, ()).check()

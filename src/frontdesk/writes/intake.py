@@ -19,6 +19,7 @@ import structlog
 
 from frontdesk.database.pool import CommitUnknown, Database, DatabaseUnavailable
 from frontdesk.errors import ApiError, Code
+from frontdesk.metrics import counts
 from frontdesk.writes import intake_repository
 
 log = structlog.get_logger(__name__)
@@ -121,6 +122,7 @@ class Intake:
         """Make the write durable. Raises `ApiError` 503: `not_accepted` where nothing is stored,
         `unknown` with the job id where the fate of the commit could not be learnt."""
         if self._closing or len(self._waiting) >= self._queue_limit:
+            counts.intake_failed(1, "not_accepted")
             raise _not_accepted("More events arrive than can be stored at the moment.")
         if self._committer is None:
             self._committer = asyncio.create_task(self._commit_for_ever(), name="intake")
@@ -134,6 +136,7 @@ class Intake:
         """Make a call's writes durable, in a transaction of their own. Raises as `submit` does."""
         count = len(call.writes)
         if self._closing or self._writes_of_calls + count > max(self._queue_limit, count):
+            counts.intake_failed(count, "not_accepted")
             raise _not_accepted("More events arrive than can be stored at the moment.")
         self._writes_of_calls += count
         task = asyncio.create_task(self._store_call(call), name="intake of a call")
@@ -188,6 +191,7 @@ class Intake:
             await self._store(batch)
         except DatabaseUnavailable as error:
             log.warning("intake_unavailable", writes=len(batch), reason=str(error))
+            counts.intake_failed(len(batch), "not_accepted")
             for waiting in batch:
                 _fail(waiting, _not_accepted("The database cannot be reached at the moment."))
         except Exception as error:  # noqa: BLE001 — a fault of one row must not strand its batch
@@ -236,6 +240,7 @@ class Intake:
             raise _unknown({"job_ids": [str(write.id) for write in call.writes]}) from None
         except DatabaseUnavailable as error:
             log.warning("intake_unavailable", writes=len(rows), reason=str(error))
+            counts.intake_failed(len(rows), "not_accepted")
             raise _not_accepted("The database cannot be reached at the moment.") from error
         finally:
             self._writes_of_calls -= len(rows)
@@ -252,19 +257,26 @@ async def _learnt(accept: Callable[[float | None], Awaitable[T]], writes: int) -
     """What `accept` says, asked again while the fate of its commit is unknown: with the same ids
     what was committed is found, and what was not is inserted. It is given None at first, then the
     seconds that it may take. Raises `_FateUnknownError`."""
+    began = time.monotonic()
     try:
-        return await accept(None)
+        found = await accept(None)
     except CommitUnknown as error:
         log.warning("intake_fate_asked_for", writes=writes, reason=str(error))
+    else:
+        counts.intake_committed(writes, time.monotonic() - began)
+        return found
     give_up_at = time.monotonic() + LEARN_SECONDS
     while True:
         await asyncio.sleep(_LEARN_PAUSE_SECONDS)
         left = give_up_at - time.monotonic()
         if left <= 0:
             log.error("intake_fate_unknown", writes=writes)
+            counts.intake_failed(writes, "unknown")
             raise _FateUnknownError
         with contextlib.suppress(DatabaseUnavailable):
-            return await accept(max(left, _LEAST_PATIENCE_SECONDS))
+            found = await accept(max(left, _LEAST_PATIENCE_SECONDS))
+            counts.intake_committed(writes, time.monotonic() - began)
+            return found
 
 
 def _row(place: int, write: NewWrite) -> dict[str, Any]:

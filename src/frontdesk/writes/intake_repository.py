@@ -33,6 +33,15 @@ SELECT job_id, fingerprint, answer FROM idempotency_keys
 WHERE account_id = $1 AND key = $2 AND created_at >= clock_timestamp() - interval '24 hours'
 """
 
+_KEEP_ANSWER = """
+INSERT INTO idempotency_keys AS kept (account_id, key, fingerprint, job_id, answer)
+VALUES ($1, $2, decode($3, 'hex'), $4, $5::jsonb)
+ON CONFLICT (account_id, key) DO UPDATE
+    SET fingerprint = EXCLUDED.fingerprint, job_id = EXCLUDED.job_id, answer = EXCLUDED.answer,
+        created_at = EXCLUDED.created_at
+    WHERE kept.created_at < clock_timestamp() - interval '24 hours'
+"""
+
 # A row that is seen may stand on this server alone: a commit whose wait for the synchronous standby
 # was broken off is visible from then on, and a failover would take it back. What only reads does not
 # wait for the standby; what leaves a trace in the log does, and the log is replicated in order.
@@ -88,6 +97,19 @@ async def look_up(database: Database, account_id: UUID, key: str) -> Taken | Non
     # The caller will be told that it is accepted.
     await database.execute(_STAND)
     return Taken(None, row["job_id"], row["fingerprint"], orjson.loads(row["answer"]))
+
+
+async def keep_answer(
+    database: Database,
+    account_id: UUID,
+    key: str,
+    fingerprint: str,
+    job_id: UUID,
+    answer: dict[str, Any],
+) -> None:
+    """Answer this key so for 24 hours; whoever was first with it is not overwritten."""
+    stored = orjson.dumps(answer).decode()
+    await database.execute(_KEEP_ANSWER, account_id, key, fingerprint, job_id, stored)
 
 
 async def _stored(

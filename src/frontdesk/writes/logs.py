@@ -1,6 +1,7 @@
 """The logs of writes and of attempts, as their owner sees them.
 
-Reads only. What an attempt sent and got was masked before it was stored; nothing is unmasked here.
+Reads only. What an attempt sent and got was masked before it was stored, and perhaps sealed; it is
+opened here, and nothing is unmasked.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,10 +12,12 @@ from uuid import UUID
 import orjson
 
 from frontdesk.database.pool import Database
-from frontdesk.errors import Problem, invalid, not_found
+from frontdesk.errors import ApiError, Code, Problem, invalid, not_found
 from frontdesk.http.paging import EXACT_TOTAL, ListQuery, Scalar, page_answer, parse_moment
 from frontdesk.ids import parse_id
-from frontdesk.writes import repository
+from frontdesk.vault import UnreadableError, Vault
+from frontdesk.writes import logs_repository as repository
+from frontdesk.writes.logs_repository import WriteFilter
 from frontdesk.writes.status import FAILED_STATES, Row, write_status
 
 TIME_RANGES: Mapping[str, timedelta] = {
@@ -44,8 +47,9 @@ JOB_FILTERS: Mapping[str, str] = {"integration_id": "Only this integration."}
 class Logs:
     """Reads the logs of one account at a time."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
+        self._vault = vault
 
     async def writes(
         self, account_id: UUID, filters: Mapping[str, str], *, limit: int, offset: int
@@ -70,14 +74,17 @@ class Logs:
                 return _no_logs()
         if filters.get("write_category", WRITE_CATEGORY) != WRITE_CATEGORY:
             return _no_logs()
-        span = TIME_RANGES.get(filters.get("time_range", ""))
+        states = STATUSES.get(filters.get("status", ""))
         rows = await repository.writes(
             self._database,
             account_id,
-            integration_id=integration_id,
-            since=None if span is None else datetime.now(UTC) - span,
-            states=STATUSES.get(filters.get("status", "")),
-            external_reference=filters.get("external_reference"),
+            WriteFilter(
+                integration_id=integration_id,
+                since=since(filters.get("time_range")),
+                states=states,
+                only_failures=states == FAILED_STATES,
+                external_reference=filters.get("external_reference"),
+            ),
             limit=limit,
             offset=offset,
         )
@@ -129,7 +136,8 @@ class Logs:
         return _job_log(row)
 
     async def attempt_data(self, account_id: UUID, attempt_id: UUID | None) -> dict[str, Any]:
-        """What went over the wire in one attempt. Raises ApiError 404."""
+        """What went over the wire in one attempt. Raises ApiError 404, and 409 where it was stored
+        with a key that this process does not have."""
         row = None
         if attempt_id is not None:
             row = await repository.attempt_data(self._database, account_id, attempt_id)
@@ -137,8 +145,20 @@ class Logs:
             raise not_found("job log")
         shown = dict(row)
         for name in ("request", "answer"):
-            shown[name] = None if row[name] is None else orjson.loads(row[name])
+            if row[name] is not None:
+                try:
+                    shown[name] = self._vault.open_json(row["job_id"], orjson.loads(row[name]))
+                except UnreadableError as error:
+                    raise ApiError(
+                        Code.CONFLICT,
+                        "What went over the wire is stored encrypted, with a key that is not here.",
+                    ) from error
         return shown
+
+
+def since(time_range: str | None) -> datetime | None:
+    """When a time range began; None where there is none."""
+    return None if time_range is None else datetime.now(UTC) - TIME_RANGES[time_range]
 
 
 def _no_logs() -> dict[str, Any]:

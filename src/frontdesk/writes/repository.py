@@ -1,14 +1,14 @@
-"""All SQL of a write's owner: status, waiting, cancel, retry, and the logs of writes and reads.
+"""All SQL of a write's owner: status, waiting, cancel, retry.
 
 Invariant: whatever is asked for by a caller names his account; a write of another does not exist
-here. The intake's own statements are in `intake_repository`, the worker's in `delivery`.
+here. The logs' statements are in `logs_repository`, the intake's own in `intake_repository`, the
+worker's in `delivery`.
 """
 
-from collections.abc import Collection, Sequence
-from datetime import datetime
+from collections.abc import Collection
 from uuid import UUID
 
-from frontdesk.database.pool import Database, Record
+from frontdesk.database.pool import Connection, Database, Record
 
 # The clock of the database, because every moment in the row is one of its own. `throttled`: the
 # latest attempt was put off by the vendor's "slow down", not by a failure.
@@ -72,43 +72,6 @@ FROM chain AS w JOIN integrations AS i ON i.id = w.integration_id
 ORDER BY w.depth DESC LIMIT 1
 """
 
-# `latest`: the last attempt to send, whose request and answer a developer looks for first.
-_WRITES = """
-SELECT w.id, w.submitted_at, w.state, w.integration_id, w.operation, w.input, w.errors, w.vendor,
-    w.external_reference, i.name, latest.id AS job_log_id
-FROM writes AS w
-JOIN integrations AS i ON i.id = w.integration_id
-LEFT JOIN LATERAL (
-    SELECT a.id FROM attempts AS a
-    WHERE a.job_id = w.id AND a.kind = 'send' ORDER BY a.number DESC LIMIT 1) AS latest ON true
-WHERE w.account_id = $1
-    AND ($2::uuid IS NULL OR w.integration_id = $2)
-    AND ($3::timestamptz IS NULL OR w.submitted_at >= $3)
-    AND ($4::text[] IS NULL OR w.state = ANY ($4))
-    AND ($5::text IS NULL OR w.external_reference = $5)
-ORDER BY w.submitted_at DESC, w.id
-LIMIT $6 OFFSET $7
-"""
-
-_ATTEMPT = """
-SELECT a.id, a.job_id, a.created_at, a.job_type, a.kind, a.outcome, a.finished_at,
-    a.integration_id, j.parent_job_id, coalesce(j.root_job_id, a.job_id) AS root_job_id,
-    w.event->>'property_id' AS property_id
-FROM attempts AS a
-LEFT JOIN read_jobs AS j ON a.kind = 'read' AND j.id = a.job_id
-LEFT JOIN writes AS w ON a.kind <> 'read' AND w.id = a.job_id
-"""
-
-_ONE_ATTEMPT = f"{_ATTEMPT} WHERE a.account_id = $1 AND a.id = $2"
-
-_ATTEMPT_DATA = """
-SELECT id, job_id, request::text AS request, answer::text AS answer, outcome, code, message,
-    upstream_status, sent_at, finished_at
-FROM attempts WHERE account_id = $1 AND id = $2
-"""
-
-_SIGN = {"asc": ">", "desc": "<"}
-
 
 async def status(database: Database, account_id: UUID, job_id: UUID) -> Record | None:
     """A write and what surrounds it, as `status.status_of` needs it."""
@@ -120,9 +83,9 @@ async def told(database: Database, ids: Collection[UUID]) -> list[Record]:
     return await database.fetch(_TOLD, list(ids))
 
 
-async def cancel(database: Database, account_id: UUID, job_id: UUID) -> bool:
+async def cancel(connection: Connection, account_id: UUID, job_id: UUID) -> bool:
     """End a write that is not out. False where it is out, ended, or not there."""
-    return await database.fetch_value(_CANCEL, account_id, job_id) is not None
+    return await connection.fetch_value(_CANCEL, account_id, job_id) is not None
 
 
 async def cancel_waiting(database: Database, integration_id: UUID, portion: int) -> int:
@@ -134,111 +97,3 @@ async def cancel_waiting(database: Database, integration_id: UUID, portion: int)
 async def latest_retry(database: Database, account_id: UUID, job_id: UUID) -> Record | None:
     """The write, or the latest retry that came of it."""
     return await database.fetch_row(_RETRIES, account_id, job_id)
-
-
-async def writes(
-    database: Database,
-    account_id: UUID,
-    *,
-    integration_id: UUID | None,
-    since: datetime | None,
-    states: Collection[str] | None,
-    external_reference: str | None,
-    limit: int,
-    offset: int,
-) -> list[Record]:
-    """The account's writes, newest first."""
-    return await database.fetch(
-        _WRITES,
-        account_id,
-        integration_id,
-        since,
-        None if states is None else list(states),
-        external_reference,
-        limit,
-        offset,
-    )
-
-
-async def attempts(
-    database: Database,
-    account_id: UUID,
-    *,
-    job_id: UUID | None,
-    integration_id: UUID | None,
-    directions: tuple[str, str],
-    after: tuple[datetime, UUID] | None,
-    limit: int,
-    offset: int,
-) -> list[Record]:
-    """Attempts of writes and reads, by (created_at, id) in these directions."""
-    by_time, by_id = directions
-    where, arguments = _conditions(account_id, job_id, integration_id)
-    if after is not None:
-        arguments += after
-        time, id_ = len(arguments) - 1, len(arguments)
-        where += (
-            f" AND (a.created_at {_SIGN[by_time]} ${time}"
-            f" OR a.created_at = ${time} AND a.id {_SIGN[by_id]} ${id_})"
-        )
-    arguments += [limit, offset]
-    return await database.fetch(
-        f"{_ATTEMPT} WHERE {where} ORDER BY a.created_at {by_time}, a.id {by_id} "
-        f"LIMIT ${len(arguments) - 1} OFFSET ${len(arguments)}",
-        *arguments,
-    )
-
-
-async def count_attempts(
-    database: Database,
-    account_id: UUID,
-    *,
-    job_id: UUID | None,
-    integration_id: UUID | None,
-    at_most: int,
-) -> int:
-    """How many attempts there are; stops counting past `at_most`."""
-    where, arguments = _conditions(account_id, job_id, integration_id)
-    counted: int = await database.fetch_value(
-        # The conditions are columns and placeholders of this module, never a caller's text.
-        f"SELECT count(*) FROM (SELECT FROM attempts AS a WHERE {where} LIMIT {at_most + 1}) AS c",  # noqa: S608 — see above
-        *arguments,
-    )
-    return counted
-
-
-async def attempt(database: Database, account_id: UUID, attempt_id: UUID) -> Record | None:
-    """One attempt."""
-    return await database.fetch_row(_ONE_ATTEMPT, account_id, attempt_id)
-
-
-async def attempt_data(database: Database, account_id: UUID, attempt_id: UUID) -> Record | None:
-    """The masked request and answer of an attempt, as JSON text."""
-    return await database.fetch_row(_ATTEMPT_DATA, account_id, attempt_id)
-
-
-async def job_exists(database: Database, account_id: UUID, job_id: UUID) -> bool:
-    """Whether the account has a write or a read job with this id."""
-    exists: bool = await database.fetch_value(
-        "SELECT EXISTS (SELECT FROM writes WHERE account_id = $1 AND id = $2)"
-        " OR EXISTS (SELECT FROM read_jobs WHERE account_id = $1 AND id = $2)",
-        account_id,
-        job_id,
-    )
-    return exists
-
-
-def _conditions(
-    account_id: UUID, job_id: UUID | None, integration_id: UUID | None
-) -> tuple[str, list[object]]:
-    arguments: list[object] = [account_id]
-    parts: Sequence[tuple[str, UUID | None]] = (
-        ("a.job_id", job_id),
-        ("a.integration_id", integration_id),
-    )
-    where = "a.account_id = $1"
-    for column, value in parts:
-        if value is not None:
-            arguments.append(value)
-            where += f" AND {column} = ${len(arguments)}"
-    return where, arguments

@@ -1,11 +1,12 @@
-"""The shapes of everything that is answered about a write. Documents, not validators: the answers
-are built elsewhere and not checked again."""
+"""The shapes of everything that is answered about a write, and of the one body that is read here. The
+answers' are documents, not validators: answers are built elsewhere and not checked again."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
+from frontdesk.http.body import Body
 from frontdesk.writes.status import Resolution, State, WaitingFor, WriteStatus
 
 
@@ -58,6 +59,75 @@ class Retried(BaseModel):
 
     success: Literal[True]
     job_id: str
+
+
+class RetryFilter(Body):
+    """Which failed writes: those that fit every field that is given; at least one must be."""
+
+    integration_id: str | None = Field(None, description="Only this integration.")
+    time_range: Literal["hour", "day", "week", "month"] | None = Field(
+        None, description="Only those submitted in so long a time until now."
+    )
+    states: list[Literal["failed", "uncertain", "expired", "cancelled"]] | None = Field(
+        None,
+        min_length=1,
+        max_length=4,
+        description="Only those that ended so; without it `failed`, `uncertain` and `expired`. An "
+        "uncertain write is looked for before it is sent again.",
+    )
+    error_code: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="Only those with this code in their `error_details`.",
+    )
+    external_reference: str | None = Field(
+        None, min_length=1, max_length=255, description="Only this reference of yours."
+    )
+
+    @model_validator(mode="after")
+    def _names_something(self) -> Self:
+        if all(getattr(self, name) is None for name in type(self).model_fields):
+            raise ValueError("filter must name at least one thing to retry by.")
+        return self
+
+
+class RetryWrites(Body):
+    """Retry the failed writes that fit a filter."""
+
+    filter: RetryFilter
+    limit: int = Field(100, ge=1, le=500, description="Most writes to retry in this call.")
+    dry_run: bool = Field(False, description="Only say which writes it would be.")
+
+
+class RetriedWrite(BaseModel):
+    """A failed write, and the job that goes on with it."""
+
+    root_job_id: str
+    job_id: str | None = Field(description="Null in a dry run.")
+    integration_id: str
+    state: Literal["failed", "uncertain", "expired", "cancelled"] = Field(
+        description="How the write had ended."
+    )
+    error_code: str | None
+    external_reference: str | None
+
+
+class NotRetried(BaseModel):
+    """A write that could not be retried just now, and why; the next call takes it."""
+
+    root_job_id: str
+    error: dict[str, Any]
+
+
+class RetriedWrites(BaseModel):
+    """What a bulk retry did."""
+
+    success: bool = Field(description="Whether every one of them was retried.")
+    dry_run: bool
+    jobs: list[RetriedWrite] = Field(description="In the order in which they had been accepted.")
+    failed: list[NotRetried]
+    hasMore: bool = Field(description="Whether more writes fit: call again.")  # noqa: N815 — as in lists
 
 
 class Cancelled(BaseModel):

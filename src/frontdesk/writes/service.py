@@ -14,13 +14,17 @@ from uuid import UUID
 
 import orjson
 
+from frontdesk.audit.service import AuditTrail
 from frontdesk.database.pool import Database
 from frontdesk.errors import ApiError, Code, not_found
 from frontdesk.ids import new_id
+from frontdesk.vault import Vault
 from frontdesk.writes import repository
+from frontdesk.writes.bulk_retry import BulkRetry
 from frontdesk.writes.idempotency import Key
 from frontdesk.writes.intake import Accepted, Intake, Mismatched, NewWrite, Replayed
 from frontdesk.writes.logs import Logs
+from frontdesk.writes.schemas import RetryWrites
 from frontdesk.writes.status import (
     ENDED_STATES,
     FAILED_STATES,
@@ -48,10 +52,14 @@ class Step:
 class WritesService:
     """The writes of every account; each question names whose."""
 
-    def __init__(self, database: Database, intake: Intake, *, waiters: int) -> None:
+    def __init__(self, database: Database, intake: Intake, vault: Vault, *, waiters: int) -> None:
         self._database = database
         self._intake = intake
-        self.logs = Logs(database)
+        self._audit = AuditTrail()
+        self.logs = Logs(database, vault)
+        self._bulk_retry = BulkRetry(
+            database, intake, lambda account_id, row: _retry(account_id, row, None, {})
+        )
         self.waiters = Waiters(partial(repository.told, database), waiters)
 
     def drain(self) -> None:
@@ -91,8 +99,10 @@ class WritesService:
     async def cancel(self, account_id: UUID, job_id: UUID | None) -> None:
         """End a write that is not out. Raises ApiError 404, and 409 where it is out or ended."""
         row = await self._row(account_id, job_id)
-        if await repository.cancel(self._database, account_id, row["id"]):
-            return
+        async with self._database.transaction() as transaction:
+            if await repository.cancel(transaction, account_id, row["id"]):
+                await self._audit.record(transaction, account_id, "write.cancel", row["id"])
+                return
         row = await self._row(account_id, job_id)
         state = row["state"]
         why = "has ended" if state in ENDED_STATES else "may already be at the PMS"
@@ -150,7 +160,28 @@ class WritesService:
             outcome = await self._intake.submit(make(account_id, row, key, answer))
             if not isinstance(outcome, Accepted):
                 return _replayed(outcome)
+        if failed:
+            # After the commit that many requests share: a crash in between leaves the retry itself,
+            # which names what it retries.
+            await self._audit.record(
+                self._database,
+                account_id,
+                "write.retry",
+                row["id"],
+                after={"job_id": answer["job_id"]},
+            )
         return answer, False
+
+    async def retry_many(
+        self, account_id: UUID, body: RetryWrites, key: Key | None = None
+    ) -> tuple[dict[str, Any], bool]:
+        """Go on with failed writes that fit a filter: the answer, and whether it is a replay. Raises
+        ApiError 400, 409, 422, 503."""
+        if key is not None and not body.dry_run:
+            taken = await self._intake.look_up(account_id, key.key, key.fingerprint)
+            if taken is not None:
+                return _replayed(taken)
+        return await self._bulk_retry.run(account_id, body, key), False
 
     async def _row(self, account_id: UUID, job_id: UUID | None) -> Row:
         row = None

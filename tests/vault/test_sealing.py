@@ -8,24 +8,28 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.conftest import make_settings
 
 from frontdesk.application import open_services
 from frontdesk.database.pool import Database
 from frontdesk.ids import new_id
-from frontdesk.integrations.service import check_fingerprint
 from frontdesk.settings import Settings
 from frontdesk.vault import (
     EncryptionKeyError,
     KeyMismatch,
     UnreadableError,
     Vault,
-    load_key,
+    VaultService,
+    load_keys,
     new_key,
 )
 from frontdesk.vendors.registry import vendors
-from tests.conftest import make_settings
 
 KEY = b"0123456789abcdef0123456789abcdef"
+
+
+def _loaded(settings: Settings, data_dir: Path | None, *, embedded: bool) -> tuple[str, ...]:
+    return Vault(load_keys(settings, data_dir, embedded=embedded)).fingerprints
 
 
 @given(
@@ -92,19 +96,19 @@ def test_the_first_start_makes_one_key_file_for_its_owner_only(tmp_path: Path) -
     settings = Settings.model_validate({})
     with ThreadPoolExecutor(8) as pool:
         keys = list(
-            pool.map(lambda _: load_key(settings, tmp_path / "data", embedded=True), range(8))
+            pool.map(lambda _: _loaded(settings, tmp_path / "data", embedded=True), range(8))
         )
     assert len(set(keys)) == 1
     [file] = (tmp_path / "data").iterdir()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert load_key(settings, tmp_path / "data", embedded=True) == keys[0]
+    assert _loaded(settings, tmp_path / "data", embedded=True) == keys[0]
 
 
 def test_without_a_key_an_external_database_is_refused_and_the_way_out_said(
     tmp_path: Path,
 ) -> None:
     with pytest.raises(EncryptionKeyError, match="frontdesk keys new"):
-        load_key(Settings.model_validate({}), tmp_path, embedded=False)
+        load_keys(Settings.model_validate({}), tmp_path, embedded=False)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -113,18 +117,18 @@ def test_the_setting_goes_before_the_file(tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text(f"{other}\n")
     by_file = Settings.model_validate({"encryption_key_file": file})
-    assert load_key(by_file, None, embedded=False) == base64.b64decode(other)
+    assert _loaded(by_file, None, embedded=False) == (Vault(base64.b64decode(other)).fingerprint,)
     both = Settings.model_validate({"encryption_key_file": file, "encryption_key": one})
-    assert load_key(both, None, embedded=False) == base64.b64decode(one)
+    assert _loaded(both, None, embedded=False) == (Vault(base64.b64decode(one)).fingerprint,)
 
 
 @pytest.mark.parametrize("text", ["", "sesame", base64.b64encode(b"short").decode(), "\u00e9" * 44])
 def test_what_is_no_key_is_refused_without_being_repeated(text: str, tmp_path: Path) -> None:
     with pytest.raises(EncryptionKeyError) as caught:
-        load_key(Settings.model_validate({"encryption_key": text}), None, embedded=True)
+        load_keys(Settings.model_validate({"encryption_key": text}), None, embedded=True)
     assert not text or text not in str(caught.value)
     with pytest.raises(EncryptionKeyError, match="cannot be read"):
-        load_key(
+        load_keys(
             Settings.model_validate({"encryption_key_file": tmp_path / "none"}), None, embedded=True
         )
 
@@ -134,8 +138,9 @@ async def test_a_process_with_another_key_does_not_start(
 ) -> None:
     first = await open_services(make_settings(), database_url, role="command")
     await first.close()
-    assert await check_fingerprint(database, first.vault)
+    assert [state.known for state in await VaultService(database, first.vault).state()] == [True]
     with pytest.raises(KeyMismatch) as caught:
         await open_services(make_settings(encryption_key=new_key()), database_url, role="command")
     assert "FRONTDESK_ENCRYPTION_KEY" in str(caught.value)
-    assert not await check_fingerprint(database, Vault(KEY))
+    mine, theirs = await VaultService(database, Vault(KEY)).state()
+    assert (mine.here, mine.known, theirs.here, theirs.known) == (True, False, False, True)

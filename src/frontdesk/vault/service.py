@@ -1,0 +1,250 @@
+"""The keys of a database: that every process has those it needs, and how one takes another's place.
+
+A key is *known* to the database from the moment it may have sealed something. A process must have
+every known key, or it could not open what others seal; one more does no harm. That is what lets a new
+key come in while everything serves: first every process can open with it, then it seals, then
+nothing is left that the old one has sealed.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from frontdesk.database.pool import Connection, Database, Record
+from frontdesk.vault.keys import KeyMismatch, promote_key, remove_key
+from frontdesk.vault.repository import SealedColumn, VaultRepository
+from frontdesk.vault.sealing import UNNAMED, UnreadableError, Vault, head_of
+
+PORTION = 200
+"""Most rows that are looked at, and sealed anew, in one statement."""
+
+MOST_PASSES = 10
+
+_SCOPE_KEY = "scope key"
+_DISPOSABLE = ("token",)
+"""What a login makes again: a value that no key opens is thrown away."""
+
+Progress = Callable[[int, int, str], None]
+"""(done, of how many, in which column)."""
+
+Change = tuple[UUID | str, bytes, bytes | None]
+"""(key of the row, old value, new value)."""
+
+
+class KeyInUseError(Exception):
+    """The key cannot be dropped; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyState:
+    """One key: whether this process has it, seals with it, and whether the database knows it."""
+
+    fingerprint: str
+    here: bool
+    seals: bool
+    known: bool
+    dropped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """What `rotate` did: values sealed anew by column, and those that no key opened."""
+
+    fingerprint: str
+    resealed: dict[str, int]
+    unreadable: dict[str, int]
+
+
+class VaultService:
+    """What operators and starting processes do with keys."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
+        self._vault = vault
+        self._repository = VaultRepository(database)
+
+    async def check(self) -> None:
+        """Make sure that this process has the database's keys, and take the scope key. The first
+        key that comes is the database's. Raises KeyMismatch."""
+        async with self._database.transaction() as transaction:
+            known = await self._repository.lock_keys(transaction)
+            migrated = await self._repository.is_migrated(transaction)
+            dropped = await self._repository.dropped(transaction) if migrated else []
+            compare(known, self._vault, dropped)
+            await self._repository.keep_key(transaction, self._vault.fingerprint)
+            await self._take_scope_key(transaction, known, migrated)
+
+    async def state(self) -> list[KeyState]:
+        """Every key that is here or known: those of this process first, in their order."""
+        here = self._vault.fingerprints
+        known = await self._repository.known_fingerprints()
+        dropped: list[str] = []
+        if await self._repository.is_migrated(self._database):
+            dropped = await self._repository.dropped(self._database)
+        return [
+            KeyState(
+                fingerprint,
+                here=fingerprint in here,
+                seals=fingerprint == here[0],
+                known=fingerprint in known,
+                dropped=fingerprint in dropped,
+            )
+            for fingerprint in dict.fromkeys([*here, *known])
+        ]
+
+    async def left(self) -> dict[str, int]:
+        """How many values there are that the sealing key has not sealed, by column; only columns
+        with any. Of sealed documents none is counted: there are too many to be read for this."""
+        head = head_of(self._vault.fingerprint)
+        counted = {
+            column.name: await self._repository.count(column, not_by=head)
+            for column in await self._repository.sealed_columns()
+            if column.how != "json"
+        }
+        return {name: count for name, count in counted.items() if count}
+
+    async def rotate(self, progress: Progress | None = None) -> Rotation:
+        """Let the newest key seal, and seal everything anew with it, in portions, while everything
+        serves. Broken off, it goes on where it is begun again. Raises KeyInUseError where there is
+        but one key."""
+        await self._promote()
+        if len(self._vault.ring.keys) == 1:
+            raise KeyInUseError(
+                "There is one key only. First `frontdesk keys add`, or put a second one into "
+                "FRONTDESK_ENCRYPTION_KEY."
+            )
+        await self.check()
+        columns = await self._repository.sealed_columns()
+        resealed: dict[str, int] = {}
+        # A process that was about to store something while the key changed stores it after our
+        # pass: the next one finds it.
+        for _ in range(MOST_PASSES):
+            put, unreadable = await self._pass(columns, progress)
+            for name, count in put.items():
+                resealed[name] = resealed.get(name, 0) + count
+            if not put:
+                break
+        return Rotation(self._vault.fingerprint, resealed, unreadable)
+
+    async def drop(self, fingerprint: str) -> None:
+        """Make the database forget a key by which nothing is sealed any more, and take it out of
+        the key file, if there is one. Raises KeyInUseError."""
+        keys = self._vault.ring.keys
+        if fingerprint == keys[0].fingerprint:
+            raise KeyInUseError(
+                "This key seals: another one must take its place first (`frontdesk keys add`, then "
+                "`frontdesk keys rotate`)."
+            )
+        known = await self._repository.known_fingerprints()
+        mine = [key for key in keys if key.fingerprint == fingerprint]
+        if not mine and fingerprint not in known:
+            raise KeyInUseError("There is no such key; see `frontdesk keys list`.")
+        # Values from before there was a second key name none: they may be any known key's.
+        heads = [head_of(fingerprint), *([UNNAMED] if fingerprint in known else [])]
+        used = [
+            column.name
+            for column in await self._repository.sealed_columns()
+            if await self._repository.any_by(column, heads)
+        ]
+        if used:
+            raise KeyInUseError(
+                f"Values may still be sealed with this key, in {', '.join(used)}: run "
+                "`frontdesk keys rotate` first."
+            )
+        async with self._database.transaction() as transaction:
+            await self._repository.lock_keys(transaction)
+            await self._repository.drop_key(transaction, fingerprint)
+        if mine and self._vault.ring.file is not None:
+            remove_key(self._vault.ring.file, fingerprint)
+            self._vault.ring.look()
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    async def _promote(self) -> None:
+        """In a key file: let the newest key that has sealed nothing yet be the first."""
+        ring = self._vault.ring
+        if ring.file is None:
+            return
+        ring.look()
+        known = await self._repository.known_fingerprints()
+        new = [key.fingerprint for key in ring.keys if key.fingerprint not in known]
+        if new and ring.keys[0].fingerprint in known:
+            promote_key(ring.file, new[-1])
+            ring.look()
+
+    async def _take_scope_key(
+        self, transaction: Connection, known: list[str], migrated: bool
+    ) -> None:
+        """The key of the keyed hashes is that of the database's first key, for good."""
+        first = next((key for key in self._vault.ring.keys if key.fingerprint in known[:1]), None)
+        derived = (first or self._vault.ring.keys[0]).scope_key
+        if not migrated:
+            self._vault.use_scope_key(derived)
+            return
+        sealed = await self._repository.secret(transaction, _SCOPE_KEY)
+        if sealed is None:
+            sealed = self._vault.seal(derived, "secret", _SCOPE_KEY)
+            await self._repository.keep_secret(transaction, _SCOPE_KEY, sealed)
+        self._vault.use_scope_key(self._vault.open(sealed, "secret", _SCOPE_KEY))
+
+    async def _pass(
+        self, columns: list[SealedColumn], progress: Progress | None
+    ) -> tuple[dict[str, int], dict[str, int]]:
+        """Seal anew what is left in these columns: values put and values that do not open, by
+        column; only columns with any."""
+        put: dict[str, int] = {}
+        unreadable: dict[str, int] = {}
+        totals = [await self._repository.rows(column) for column in columns]
+        done = 0
+        for column in columns:
+            after: object = None
+            while rows := await self._repository.portion(
+                column, not_by=head_of(self._vault.fingerprint), after=after, most=PORTION
+            ):
+                after = rows[-1]["key"]
+                changes, lost = self._anew(column, rows)
+                moved = await self._repository.replace(column, changes) if changes else 0
+                if moved:
+                    put[column.name] = put.get(column.name, 0) + moved
+                if lost:
+                    unreadable[column.name] = unreadable.get(column.name, 0) + lost
+                done += len(rows)
+                if progress is not None:
+                    progress(done, max(done, sum(totals)), column.name)
+        return put, unreadable
+
+    def _anew(self, column: SealedColumn, rows: list[Record]) -> tuple[list[Change], int]:
+        changes: list[Change] = []
+        lost = 0
+        for row in rows:
+            if row["sealed"] is None:
+                continue
+            try:
+                content = self._vault.open(row["sealed"], column.how, row["owner"])
+            except UnreadableError:
+                if column.how in _DISPOSABLE:
+                    changes.append((row["key"], row["sealed"], None))
+                else:
+                    lost += 1
+                continue
+            sealed = self._vault.seal_anew(content, column.how, row["owner"])
+            changes.append((row["key"], row["sealed"], sealed))
+        return changes, lost
+
+
+def compare(known: list[str], vault: Vault, dropped: list[str] | None = None) -> None:
+    """Refuse keys that are not enough for what a database holds. Raises KeyMismatch."""
+    missing = [fingerprint for fingerprint in known if fingerprint not in vault.fingerprints]
+    if missing:
+        raise KeyMismatch(
+            "The encryption key is not the one that this database's credentials are stored with, or "
+            "not the only one: missing here is the key with the fingerprint "
+            f"{', '.join(missing)}; here is {', '.join(vault.fingerprints)}. Start with every key "
+            "that is in use: in FRONTDESK_ENCRYPTION_KEY, FRONTDESK_ENCRYPTION_KEY_FILE, or the key "
+            "file in the data directory."
+        )
+    if vault.fingerprint in (dropped or ()):
+        raise KeyMismatch(
+            f"The first key (fingerprint {vault.fingerprint}) was dropped from this database: it "
+            "must seal nothing here. Put the key first that took its place (`frontdesk keys list`)."
+        )
