@@ -23,11 +23,19 @@ BEFORE = "\n".join(
     if file.name.endswith(".sql") and int(file.name[:4]) <= previous_release().schema_version
 )
 TAKES_AWAY = re.compile(
-    r"\bDROP\s+(TABLE|COLUMN|FUNCTION|INDEX|TYPE|SEQUENCE|VIEW|SCHEMA)\b|\bRENAME\b|\bTRUNCATE\b"
+    # `COLUMN` may be left out; what may be NULL from now on takes nothing from who never wrote it.
+    r"\bDROP\s+(?!NOT\s+NULL\b|CONSTRAINT\b|TRIGGER\b)\w+|\bRENAME\b|\bTRUNCATE\b"
     r"|\bALTER\s+(COLUMN\s+)?\w+\s+(SET\s+DATA\s+)?TYPE\b|\bSET\s+NOT\s+NULL\b"
     r"|\bADD\s+COLUMN\s+\w+\s+[^,;]*NOT\s+NULL(?![^,;]*\bDEFAULT\b)",
     re.IGNORECASE,
 )
+# What the previous release writes may not be refused: only tables that it does not know have rules.
+NARROWS = re.compile(
+    r"\bALTER\s+TABLE\s+(?:ONLY\s+)?(\w+)\b[^;]*\bADD\s+(?:CONSTRAINT|CHECK|UNIQUE|FOREIGN|EXCLUDE)\b"
+    r"|\bCREATE\s+UNIQUE\s+INDEX\b[^;]*?\bON\s+(\w+)",
+    re.IGNORECASE,
+)
+TABLE = re.compile(r"\bCREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?(\w+)", re.IGNORECASE)
 FUNCTION = re.compile(
     r"CREATE\s+(OR\s+REPLACE\s+)?FUNCTION\s+(\w+)\s*\((.*?)\)\s*(RETURNS\s.+?)?\s*LANGUAGE",
     re.IGNORECASE | re.DOTALL,
@@ -43,10 +51,18 @@ def statements_of(sql: str) -> list[str]:
 
 def taken_away(sql: str) -> list[str]:
     """The statements that take something away and are not marked as a contract step."""
+    known = set(TABLE.findall(BEFORE))
+
+    def takes(statement: str) -> bool:
+        narrowed = NARROWS.search(statement)
+        return bool(TAKES_AWAY.search(statement)) or (
+            narrowed is not None and (narrowed[1] or narrowed[2]) in known
+        )
+
     return [
         statement.strip()
         for statement in statements_of(sql)
-        if TAKES_AWAY.search(re.sub(r"--[^\n]*", "", statement)) and not CONTRACT.search(statement)
+        if takes(re.sub(r"--[^\n]*", "", statement)) and not CONTRACT.search(statement)
     ]
 
 
@@ -83,6 +99,10 @@ def test_migration_keeps_the_signature_of_every_function_that_the_previous_relea
     "sql",
     [
         "ALTER TABLE writes DROP COLUMN state",
+        "ALTER TABLE writes DROP state",
+        "ALTER TABLE writes ALTER COLUMN attempts DROP DEFAULT",
+        "ALTER TABLE writes ADD CONSTRAINT short CHECK (length(vendor) < 9)",
+        "CREATE UNIQUE INDEX one_a_resident ON writes (resident_id)",
         "DROP FUNCTION claim_writes(uuid, jsonb, double precision)",
         "ALTER TABLE writes RENAME COLUMN state TO stage",
         "ALTER TABLE writes ALTER COLUMN attempts TYPE bigint",
