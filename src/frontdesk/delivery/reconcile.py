@@ -32,6 +32,8 @@ log = structlog.get_logger(__name__)
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 15.0
+LOOKS_WHILE_SETTLING = 6
+"""Where a vendor's figures are long, so many looks at most once the first seconds are over."""
 REFUSALS_TO_GIVE_UP = 5
 
 
@@ -150,8 +152,10 @@ class Reconciler:
         waited = 0.0
         if write.send_before is not None:
             waited = max(0.0, (began - write.send_before).total_seconds())
-        # Often at first, when the record is most likely to turn up, then ever more seldom.
-        pause = min(LONGEST_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, waited / 2))
+        # Often at first, when the record is most likely to turn up, then ever more seldom: each look
+        # costs the vendor's budget a call that a write could have had.
+        longest = max(LONGEST_PAUSE_SECONDS, (waited + left) / LOOKS_WHILE_SETTLING)
+        pause = min(longest, max(FIRST_PAUSE_SECONDS, waited))
         return Transition("reconciling", delay=min(pause, left + 0.05))
 
     async def _not_askable(self, holding: Holding, write: Claimed, reason: str) -> None:

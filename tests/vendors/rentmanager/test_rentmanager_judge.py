@@ -129,15 +129,17 @@ def test_upstreams_own_words_are_kept() -> None:
     assert judged(403, model("Dev", "User")).message == "Dev; User"
 
 
-def test_a_throttle_waits_for_the_minute_to_turn_by_the_answers_own_clock() -> None:
+def test_a_throttle_waits_for_places_of_a_rolling_minute_and_not_for_the_whole_of_it() -> None:
     date = "Mon, 02 Mar 2026 16:30:00 GMT"
     reset = str(1772469000 + 21)
     outcome = judged(429, b"", date=date, x_ratelimit_reset=reset)
     assert outcome.throttled
-    assert outcome.retry_after == 21
+    assert outcome.retry_after == 5
+    soon = str(1772469000 + 2)
+    assert judged(429, b"", date=date, x_ratelimit_reset=soon).retry_after == 2
     assert judged(429, b"", date=date, x_ratelimit_reset=reset, retry_after="3").retry_after == 3
-    assert judged(429, b"").retry_after == 60
-    assert judged(429, b"", date=date, x_ratelimit_reset="9" * 15).retry_after == 60
+    assert judged(429, b"").retry_after == 5
+    assert judged(429, b"", date=date, x_ratelimit_reset="9" * 15).retry_after == 5
     assert judged(429, b"", date=date, x_ratelimit_reset="5").retry_after == 0
 
 

@@ -34,6 +34,10 @@ MOST_PAGES = 1_000
 
 WINDOW_SECONDS = 60
 
+THROTTLED_PAUSE_S = 5.0
+"""How long to be silent after a 429, at most: the minute rolls, so places come back one by one and long
+before the reset that the headers name, which is a whole minute away every time."""
+
 _LOCATION_HEADER = "x-rm12api-locationid"
 _FORCED_RESET = "AuthenticationForcePasswordResetException"
 _PRIVILEGE = ("insufficient privilege", "required privilege")
@@ -111,7 +115,7 @@ def failure(answer: Answer) -> Outcome:
             "rate_limited",
             said,
             upstream_status=status,
-            retry_after=_until_reset(answer) if wait is None else wait,
+            retry_after=min(_until_reset(answer), THROTTLED_PAUSE_S) if wait is None else wait,
             throttled=True,
         )
     if status == 404 and not answer.body.strip():
