@@ -6,6 +6,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from tests.conftest import until
 
 from frontdesk.database.migrate import MigrationError, current_version, migrate, pending
 from frontdesk.database.pool import Database
@@ -53,6 +54,33 @@ async def test_processes_that_migrate_at_once_apply_each_file_once(
     assert await databases[0].fetch_value("SELECT count(*) FROM first") == 1
     for one in databases:
         await one.close()
+
+
+async def test_a_file_gives_way_to_a_transaction_that_it_would_deadlock_with(
+    database: Database, tmp_path: Path
+) -> None:
+    """Each holds one table and wants the other's: whoever serves must not be the one that is ended."""
+    (tmp_path / "0001_tables.sql").write_text(
+        "CREATE TABLE held (n int); CREATE TABLE wanted (n int);"
+    )
+    await migrate(database, directory=tmp_path)
+    (tmp_path / "0002_both.sql").write_text("CREATE INDEX ON wanted (n); CREATE INDEX ON held (n);")
+    async with database.transaction() as serving:
+        await serving.execute("INSERT INTO held VALUES (1)")
+        migrating = asyncio.create_task(migrate(database, directory=tmp_path))
+
+        async def migration_holds_the_other() -> bool:
+            return bool(
+                await database.fetch_value(
+                    "SELECT EXISTS (SELECT FROM pg_locks "
+                    "WHERE relation = 'wanted'::regclass AND mode = 'ShareLock' AND granted)"
+                )
+            )
+
+        await until(migration_holds_the_other)
+        await serving.execute("INSERT INTO wanted VALUES (1)")
+    assert await migrating == ["0002_both"]
+    assert await database.fetch_value("SELECT (SELECT n FROM held) + (SELECT n FROM wanted)") == 2
 
 
 async def test_file_that_fails_leaves_nothing_of_itself_and_all_before_it(

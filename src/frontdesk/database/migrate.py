@@ -6,12 +6,17 @@ before and after it, so that a deploy can be rolled back without touching the da
 cannot run in a transaction (CREATE INDEX CONCURRENTLY) cannot be a migration.
 """
 
+import asyncio
 import hashlib
+import random
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
+from time import monotonic
+
+import asyncpg
 
 from frontdesk.database.pool import Connection, Database
 
@@ -20,6 +25,11 @@ _LOCK = 0x66726F6E74
 # Building an index over a big table takes as long as it takes, and so does waiting for the
 # process that builds it.
 _PATIENCE = 6 * 3600.0
+# A file that locks several tables meets transactions that hold one of them and want another. It gives
+# way before the server looks for deadlocks (after 1 s), which could end the other side; and while it
+# waits for a lock, nobody who wants that table is held up for longer.
+_GIVE_WAY = "SET LOCAL lock_timeout = '500ms'"
+_LONGEST_PAUSE = 5.0
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 
 _SELECT_TABLE = "SELECT to_regclass('schema_migrations') IS NOT NULL"
@@ -64,25 +74,49 @@ async def migrate(
     migrations = _read(directory)
     applied_here: list[str] = []
     total = len(_pending(migrations, await _applied(database)))
+    gave_way = 0
+    give_up_at = monotonic() + _PATIENCE
     while True:
-        async with database.transaction() as transaction:
-            # Held until the commit. Two processes take turns, file by file; each looks again.
-            await transaction.execute(f"SELECT pg_advisory_xact_lock({_LOCK})", patience=_PATIENCE)
-            await transaction.execute(_CREATE_TABLE)
-            pending = _pending(migrations, await _applied(transaction))
-            if not pending:
-                break
-            following = pending[0]
-            if progress is not None:
-                progress(total - len(pending), total, following.name)
-            await transaction.execute(following.sql, patience=_PATIENCE)
-            await transaction.execute(
-                _INSERT, following.version, following.name, following.checksum
-            )
-        applied_here.append(following.name)
+        try:
+            applied = await _apply_next(database, migrations, total, progress)
+        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+            # Nothing of the file is applied. It was in the way of those who serve, or they in its.
+            if monotonic() > give_up_at:
+                raise
+            gave_way += 1
+            longest = min(_LONGEST_PAUSE, 0.1 * 2**gave_way)
+            await asyncio.sleep(random.uniform(0.05, longest))  # noqa: S311 — no secret
+            continue
+        if applied is None:
+            break
+        gave_way = 0
+        applied_here.append(applied)
     if progress is not None and total:
         progress(total, total, migrations[-1].name)
     return applied_here
+
+
+async def _apply_next(
+    database: Database,
+    migrations: list[Migration],
+    total: int,
+    progress: Callable[[int, int, str], None] | None,
+) -> str | None:
+    """Apply the first file that is pending, in a transaction of its own; its name, or None."""
+    async with database.transaction() as transaction:
+        # Held until the commit. Two processes take turns, file by file; each looks again.
+        await transaction.execute(f"SELECT pg_advisory_xact_lock({_LOCK})", patience=_PATIENCE)
+        await transaction.execute(_CREATE_TABLE)
+        pending = _pending(migrations, await _applied(transaction))
+        if not pending:
+            return None
+        following = pending[0]
+        if progress is not None:
+            progress(total - len(pending), total, following.name)
+        await transaction.execute(_GIVE_WAY)
+        await transaction.execute(following.sql, patience=_PATIENCE)
+        await transaction.execute(_INSERT, following.version, following.name, following.checksum)
+    return following.name
 
 
 async def pending(database: Database, *, directory: Traversable | None = None) -> list[str]:
