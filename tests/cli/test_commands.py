@@ -2,6 +2,7 @@
 
 import base64
 import socket
+import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -244,7 +245,7 @@ def test_serve_takes_one_sandbox_only(shell: Shell) -> None:
 
 
 def _new_database(postgres_url: str) -> str:
-    name = f"fresh_{socket.gethostname()[:8].lower().replace('-', '_')}_{id(object())}"
+    name = f"fresh_{uuid.uuid4().hex}"
 
     async def create() -> None:
         connection = await asyncpg.connect(postgres_url)

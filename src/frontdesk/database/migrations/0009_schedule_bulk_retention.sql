@@ -163,11 +163,14 @@ BEGIN
         SELECT DISTINCT lane_lock(integration_id, resident_id) AS k
         FROM writes WHERE id = ANY (due) ORDER BY 1) AS locks;
     -- Cancelled or expired meanwhile: then it is scheduled no more.
-    WITH entered AS (
+    -- Materialised: planned as the inner side of a loop, the numbers would be drawn anew for each write,
+    -- and not in the order of their times.
+    WITH drawn AS MATERIALIZED (
+        SELECT sorted.id, nextval('lane_numbers') AS number
+        FROM (SELECT d.id FROM unnest(due) WITH ORDINALITY AS d(id, place) ORDER BY d.place) AS sorted),
+    entered AS (
         UPDATE writes AS w SET state = 'queued', scheduled_for = NULL, lane_number = drawn.number
-        FROM (SELECT sorted.id, nextval('lane_numbers') AS number
-              FROM (SELECT d.id FROM unnest(due) WITH ORDINALITY AS d(id, place)
-                    ORDER BY d.place) AS sorted) AS drawn
+        FROM drawn
         WHERE w.id = drawn.id AND w.state = 'scheduled'
         RETURNING w.integration_id, w.resident_id)
     SELECT array_agg(integration_id), array_agg(resident_id),

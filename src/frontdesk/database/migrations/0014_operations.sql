@@ -40,10 +40,12 @@ BEGIN
         (SELECT max(created_at) FROM attempts), (SELECT max(finished_at) FROM writes)))
     INTO backed_up_at;
     -- Those whose time has come since would have entered their lanes, in the order of their times.
+    WITH drawn AS MATERIALIZED (
+        SELECT due.id, nextval('lane_numbers') AS number
+        FROM (SELECT id FROM writes WHERE scheduled_for <= moment
+              ORDER BY scheduled_for, lane_number) AS due)
     UPDATE writes AS w SET state = 'queued', scheduled_for = NULL, lane_number = drawn.number
-    FROM (SELECT due.id, nextval('lane_numbers') AS number
-          FROM (SELECT id FROM writes WHERE scheduled_for <= moment
-                ORDER BY scheduled_for, lane_number) AS due) AS drawn
+    FROM drawn
     WHERE w.id = drawn.id AND w.state = 'scheduled';
 
     UPDATE attempts AS a SET outcome = 'unknown', code = 'no_outcome', message = reason,
