@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+import structlog
 
 from frontdesk.gathered import Gathered
 
@@ -56,3 +57,15 @@ async def test_a_caller_who_goes_away_takes_nobodys_answer_with_him() -> None:
     assert [await tasks[0], await tasks[2]] == [0, 2]
     with pytest.raises(asyncio.CancelledError):
         await tasks[1]
+
+
+async def test_what_is_asked_for_many_callers_is_not_logged_under_the_first_ones_request() -> None:
+    seen: list[dict[str, object]] = []
+
+    async def ask(questions: Sequence[int]) -> list[int]:
+        seen.append(structlog.contextvars.get_contextvars())
+        return list(questions)
+
+    with structlog.contextvars.bound_contextvars(request_id="the first"):
+        await Gathered(ask).get(1)
+    assert seen == [{}]

@@ -6,6 +6,7 @@ nobody, and under load one round trip answers a crowd.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from typing import Generic, TypeVar
 
 Question = TypeVar("Question")
@@ -29,7 +30,8 @@ class Gathered(Generic[Question, Answer]):
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((question, answer))
         if self._asking is None:
-            self._asking = asyncio.create_task(self._ask_all())
+            # In a context of its own: it asks for many callers, not for the first.
+            self._asking = asyncio.create_task(self._ask_all(), context=Context())
         return await answer
 
     async def _ask_all(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import structlog
 
 from frontdesk.database.pool import CommitUnknown, Database, DatabaseUnavailable
 from frontdesk.errors import ApiError
@@ -193,6 +194,24 @@ async def test_a_database_that_is_away_accepts_nothing(
     with pytest.raises(ApiError) as caught:
         await intake.submit(new_write(await stock(database), new_id()))
     assert caught.value.details == {"outcome": "not_accepted"}
+
+
+async def test_a_commit_is_not_logged_under_the_request_that_came_first(
+    database: Database, intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    the = await stock(database)
+    accept = intake_repository.accept
+    seen: list[dict[str, Any]] = []
+
+    async def noted(*arguments: Any) -> Any:
+        seen.append(structlog.contextvars.get_contextvars())
+        return await accept(*arguments)
+
+    monkeypatch.setattr(intake_repository, "accept", noted)
+    with structlog.contextvars.bound_contextvars(request_id="the first"):
+        await intake.submit(new_write(the, new_id()))
+    await intake.submit(new_write(the, new_id()))
+    assert seen == [{}, {}]
 
 
 async def test_a_call_of_unknown_fate_is_asked_again_and_stored_once(

@@ -7,6 +7,7 @@ request waits for it. A process that is killed takes the last seconds' notes wit
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from contextvars import Context
 from time import monotonic
 from uuid import UUID
 
@@ -48,7 +49,10 @@ class LastUse:
         self._seen[token_id] = now
         self._waiting[token_id] = now
         if self._writer is None or self._writer.done():
-            self._writer = asyncio.create_task(self._write_waiting(), name="last use of tokens")
+            # In a context of its own: it writes for many requests, not for the first.
+            self._writer = asyncio.create_task(
+                self._write_waiting(), name="last use of tokens", context=Context()
+            )
 
     async def close(self) -> None:
         """Write what is noted, and end."""

@@ -10,6 +10,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -125,7 +126,10 @@ class Intake:
             counts.intake_failed(1, "not_accepted")
             raise _not_accepted("More events arrive than can be stored at the moment.")
         if self._committer is None:
-            self._committer = asyncio.create_task(self._commit_for_ever(), name="intake")
+            # In a context of its own: its log lines are not the first request's, nor are its spans.
+            self._committer = asyncio.create_task(
+                self._commit_for_ever(), name="intake", context=Context()
+            )
         waiting = _Waiting(write, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._arrived.set()

@@ -8,6 +8,7 @@ number of waiters is bounded; past it nobody waits.
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
+from contextvars import Context
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -81,7 +82,8 @@ class Waiters:
             return
         self._waiting.add(waiter)
         if self._asking is None:
-            self._asking = asyncio.create_task(self._ask(), name="waiters")
+            # In a context of its own: it looks for many requests, not for the first.
+            self._asking = asyncio.create_task(self._ask(), name="waiters", context=Context())
         try:
             with suppress(TimeoutError):
                 await asyncio.wait_for(waiter.moved.wait(), seconds)
