@@ -21,6 +21,12 @@ def new_id() -> UUID:
     return UUID(int=value)
 
 
+def made_at(value: UUID) -> float | None:
+    """When an id was made, in seconds since 1970 by the clock of its maker; None for one that does not
+    tell, such as a retry's."""
+    return (value.int >> 80) / 1000 if value.version == 7 else None
+
+
 def parse_id(text: str) -> UUID | None:
     """The id that a caller's string names, or None where no record can have it."""
     if len(text) != 36:  # UUID() also takes braces, urn: and bare hex: one id has one spelling

@@ -1,11 +1,12 @@
 """Every setting of Frontdesk: `FRONTDESK_<NAME>` in the environment, with its default and meaning.
 
 `DATABASE_URL` alone has no prefix, because every platform sets it by that name. A setting is read
-once, when a process starts; nothing else in the project reads the environment.
+once, when a process starts; nothing else in the project reads the environment, but OpenTelemetry its own `OTEL_*`.
 """
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -158,12 +159,37 @@ class Settings(BaseSettings):
         "127.0.0.1",
         description="Address of that port. Nothing is asked of who reads there: keep it inside.",
     )
+    traces: str | None = Field(
+        None,
+        description="URL of an OpenTelemetry collector that takes spans by OTLP over HTTP, such as "
+        "http://127.0.0.1:4318/v1/traces. Needs `frontdesk[traces]`. Not set: no spans are made.",
+    )
+    traces_share: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="Share of traces that are recorded, of those that begin here; a caller who sends `traceparent` "
+        "decides about his own.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level that is logged."
     )
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="`auto`: for people on a terminal, JSON elsewhere."
     )
+
+    @field_validator("traces")
+    @classmethod
+    def _is_a_collector(cls, url: str | None) -> str | None:
+        if not url:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+            raise ValueError(
+                "it must be an http or https URL, such as http://127.0.0.1:4318/v1/traces; what the collector "
+                "asks for goes into OTEL_EXPORTER_OTLP_HEADERS"
+            )
+        return url
 
     @field_validator("allowed_addresses", "trusted_proxies")
     @classmethod

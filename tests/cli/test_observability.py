@@ -12,6 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frontdesk.observability import MASK, about, configure, mask_text, masked
+from frontdesk.tracing import spans
+from frontdesk.tracing.exporting import tracing
+from tests.conftest import make_settings
+from tests.tracing.collector import taking
 
 TOKEN = "fd_abcdefghij12_" + "S3cr3t-_" * 5 + "xyz"
 
@@ -51,6 +55,27 @@ def test_a_line_is_json_with_process_level_time_and_the_ids_of_its_block() -> No
     assert first["timestamp"].endswith("Z")
     assert (first["request_id"], first["job_id"], first["integration_id"]) == ("r1", "j1", "i1")
     assert not {"request_id", "job_id", "integration_id"} & set(second)
+
+
+def test_a_line_inside_a_span_bears_the_id_of_its_trace_and_no_other_does() -> None:
+    with taking() as collector, tracing(make_settings(traces=collector.url), "t"):
+        stream, log = logged()
+        log.info("before")
+        with spans.begin("outer", "server", {}):
+            log.info("outer")
+            with spans.begin("inner", "client", {}):
+                log.info("inner")
+            logging.getLogger("asyncio").warning("foreign")
+        log.info("after")
+    lines = {line["event"]: line for line in map(json.loads, stream.getvalue().splitlines())}
+    (trace,) = {span.trace for span in collector.spans}
+    assert {name: line.get("trace_id") for name, line in lines.items()} == {
+        "before": None,
+        "outer": trace,
+        "inner": trace,
+        "foreign": trace,
+        "after": None,
+    }
 
 
 def test_foreign_loggers_come_out_the_same_way() -> None:

@@ -1,5 +1,5 @@
 """Secrets are planted in every vendor's credentials, and looked for in all that the system says or
-keeps: logs at debug level, every answer, the dump of the database, and the files of its server.
+keeps: logs at debug level, traces, every answer, the dump of the database, and the files of its server.
 
 The vendors and their secret keys are found by their declarations. Each has an integration with good
 credentials, whose events arrive, fail and are refused, and one whose credentials are all canaries.
@@ -24,6 +24,7 @@ from frontdesk.database.pool import Database
 from frontdesk.vendors.declaration import CredentialKey, Declaration
 from frontdesk.vendors.registry import vendors
 from tests.journeys.served import Served, call, fresh_data_dir, serving, until
+from tests.tracing.collector import Taken, taking
 
 VENDORS = [
     vendor.declaration for vendor in vendors().values() if vendor.connector and vendor.declaration
@@ -215,6 +216,16 @@ async def dump(data_dir: Path) -> bytes:
     return b"\n".join(parts)
 
 
+def traces(collector: Taken, shown: dict[str, bytes]) -> None:
+    """Every span of every process, as it went to the collector."""
+    spans = collector.spans
+    assert {span.process for span in spans} == {"api", "worker"}
+    assert {span.kind for span in spans} >= {"server", "client", "consumer"}
+    shown["traces"] = b"\n".join(collector.bodies)
+    # Nor is any event's text in them.
+    assert b"for the canaries" not in shown["traces"]
+
+
 def files(data_dir: Path) -> Iterator[tuple[str, bytes]]:
     """The data directory but for what is there to hold secrets: the key, the token, and the
     simulators, which must know whom they let in."""
@@ -224,28 +235,36 @@ def files(data_dir: Path) -> Iterator[tuple[str, bytes]]:
             yield str(inside), path.read_bytes()
 
 
+def walked(served: Served, planted: Planted, shown: dict[str, bytes], data_dir: Path) -> None:
+    """Everything happens that may show a secret."""
+    cages = integrations(served, planted)
+    assert len(planted) >= 2 * len(VENDORS)
+    traffic(served, shown)
+
+    def all_tried() -> bool:
+        """Every cage's PMS was called with its canaries, and refused them."""
+        logs = [
+            served.get(f"/v1/admin/logs/jobs?integration_id={cage}")["results"]
+            for cage in cages.values()
+        ]
+        return all(any(log["status"] == "FAILURE" for log in mine) for mine in logs)
+
+    until(all_tried, seconds=120)
+    answers(served, shown)
+    figures(served, shown)
+    shown["dump of the database"] = asyncio.run(dump(data_dir))
+
+
 @pytest.mark.timeout(400)
 def test_no_secret_shows_in_anything_that_is_said_or_kept(data_dir: Path) -> None:
     planted, shown = Planted(), dict[str, bytes]()
     settings = {"LOG_LEVEL": "debug", "LOG_FORMAT": "json", "METRICS_PORT": "0"}
     variables = {f"FRONTDESK_{name}": value for name, value in settings.items()}
-    with serving(data_dir, **variables) as served:
-        cages = integrations(served, planted)
-        assert len(planted) >= 2 * len(VENDORS)
-        traffic(served, shown)
-
-        def all_tried() -> bool:
-            """Every cage's PMS was called with its canaries, and refused them."""
-            logs = [
-                served.get(f"/v1/admin/logs/jobs?integration_id={cage}")["results"]
-                for cage in cages.values()
-            ]
-            return all(any(log["status"] == "FAILURE" for log in mine) for mine in logs)
-
-        until(all_tried, seconds=120)
-        answers(served, shown)
-        figures(served, shown)
-        shown["dump of the database"] = asyncio.run(dump(data_dir))
+    with taking() as collector:
+        with serving(data_dir, FRONTDESK_TRACES=collector.url, **variables) as served:
+            walked(served, planted, shown, data_dir)
+        # Ended, they have exported what was left.
+        traces(collector, shown)
     log = served.command.said()
     assert re.search(r'"level": ?"debug"', log), "nothing was logged at debug level"
     shown["logs"] = log.encode()

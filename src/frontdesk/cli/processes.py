@@ -28,6 +28,7 @@ from frontdesk.cli.lifeline import (
 from frontdesk.cli.output import answers
 from frontdesk.observability import configure
 from frontdesk.settings import Settings
+from frontdesk.tracing.exporting import TracesUnavailableError, check_available, tracing
 
 DEFAULT_PORT = 8420
 DEFAULT_SANDBOX_PORT = 8421
@@ -193,6 +194,17 @@ def metrics_listener(settings: Settings) -> Iterator[socket.socket | None]:
         yield listener
 
 
+@contextmanager
+def spans_of(settings: Settings, process: str) -> Iterator[None]:
+    """Make spans in the block, if a collector is named."""
+    try:
+        check_available(settings)
+    except TracesUnavailableError as error:
+        raise CommandFailed(str(error), code=SURROUNDINGS) from error
+    with tracing(settings, process):
+        yield
+
+
 def address_of(listener: socket.socket) -> str:
     """The URL under which a caller on this machine reaches the socket."""
     host, port = listener.getsockname()[:2]
@@ -256,7 +268,7 @@ async def _api(
     def drain() -> None:
         loop.call_soon_threadsafe(services.begin_drain)
 
-    with quiet_signals(), metrics_listener(settings) as figures:
+    with quiet_signals(), spans_of(settings, "api"), metrics_listener(settings) as figures:
         async with (
             services_of(settings, "api", migrated=migrated) as services,
             serving(figures, services.database, settings.budget_factor),
@@ -278,7 +290,7 @@ async def _worker(settings: Settings, ready: Callable[[], None], *, migrated: bo
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _ask_to_stop, stop)
-    with metrics_listener(settings) as figures:
+    with spans_of(settings, "worker"), metrics_listener(settings) as figures:
         async with (
             services_of(settings, "worker", migrated=migrated) as services,
             serving(figures, services.database, settings.budget_factor),

@@ -15,6 +15,7 @@ import structlog
 from frontdesk.database.pool import DatabaseUnavailable
 from frontdesk.delivery.outcomes import Transition
 from frontdesk.delivery.repository import Claimed, DeliveryRepository
+from frontdesk.delivery.tracing import ended
 from frontdesk.vault import Seal
 
 log = structlog.get_logger(__name__)
@@ -44,6 +45,7 @@ class Finisher:
 
     async def finish(self, worker_id: UUID, row: Mapping[str, Any]) -> bool:
         """Record one completion; whether it moved its write. Returns after the commit."""
+        ended(row)
         if self._seal is not None:
             row = {
                 **row,

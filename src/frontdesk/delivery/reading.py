@@ -144,6 +144,8 @@ class Reader:
             start(self._look(holding))
 
     async def _look(self, holding: Holding) -> None:
+        # This is a task of its own, so it ends with it.
+        structlog.contextvars.bind_contextvars(integration_id=str(holding.integration.id))
         try:
             await self.learn_ids(holding)
         except DatabaseUnavailable as error:

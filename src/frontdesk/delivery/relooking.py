@@ -131,6 +131,8 @@ class Relooker:
         return missing
 
     async def _look_and_plan(self, holding: Holding) -> None:
+        # This is a task of its own, so it ends with it.
+        structlog.contextvars.bind_contextvars(integration_id=str(holding.integration.id))
         integration_id = holding.integration.id
         try:
             left = await self.look(holding)

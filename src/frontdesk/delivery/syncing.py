@@ -75,6 +75,8 @@ class Syncer:
             start(self._read(holding))
 
     async def _read(self, holding: Holding) -> None:
+        # This is a task of its own, so it ends with it.
+        structlog.contextvars.bind_contextvars(integration_id=str(holding.integration.id))
         integration_id = holding.integration.id
         session = self._reader.session(holding, "sync")
         try:

@@ -20,9 +20,11 @@ from aiohttp.connector import Connection
 from yarl import URL
 
 from frontdesk.delivery import clock
+from frontdesk.delivery.tracing import calling
 from frontdesk.outgoing.addresses import AllowedAddresses
 from frontdesk.outgoing.guard import AnswerTooLarge, bounded_body, guarded_connector, is_refusal
 from frontdesk.outgoing.urls import leads_to
+from frontdesk.tracing.spans import STATUS
 from frontdesk.vendors.contract import Answer, NoAnswer, Request
 
 IDLE_SECONDS = 2.0
@@ -103,6 +105,15 @@ class Wire:
 
         Raises `NotSent` past it; `NoAnswer` where no complete answer came (`sent` False only where
         no byte left)."""
+        # No `traceparent` goes along: a PMS may refuse headers that it does not know.
+        with calling(request.method, request.url) as span:
+            exchange = await self._send(request, timeout_s, send_before)
+            span.tell({STATUS: exchange.answer.status})
+        return exchange
+
+    async def _send(
+        self, request: Request, timeout_s: float, send_before: float | None
+    ) -> Exchange:
         departure = _Departure(send_before)
         token = _departure.set(departure)
         try:

@@ -31,6 +31,7 @@ from frontdesk.delivery.repository import Claimed, DeliveryRepository
 from frontdesk.delivery.sending import SEND_WITHIN_SECONDS, Sender
 from frontdesk.delivery.stopping import Stopping
 from frontdesk.delivery.syncing import Syncer
+from frontdesk.delivery.tracing import traced
 from frontdesk.delivery.wire import Wire
 from frontdesk.integrations.service import IntegrationService
 from frontdesk.outgoing.addresses import AllowedAddresses
@@ -291,7 +292,7 @@ class Worker:
         holdings = {holding.integration.id: holding for holding in reserved}
         for write in claimed:
             place = Place(holdings[write.integration_id], self._want)
-            self._start(self._carry(place, write, began))
+            self._start(traced(self._carry, place, write, began))
 
     def _ask(self, wanted: set[UUID]) -> tuple[list[dict[str, Any]], dict[Holding, int]]:
         """What to ask for, and the places reserved for it, before anybody else can take them."""

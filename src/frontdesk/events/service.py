@@ -24,6 +24,7 @@ from frontdesk.events.schemas import ReadBody, read_changed_event, read_new_even
 from frontdesk.events.type_map import EventTypeMap
 from frontdesk.ids import new_id, parse_id
 from frontdesk.integrations.service import Integration, IntegrationService
+from frontdesk.tracing import spans
 from frontdesk.vendors.contract import Reference, Refused, Vendor
 from frontdesk.vendors.registry import vendors
 from frontdesk.webhooks.service import WebhookService
@@ -177,6 +178,14 @@ class EventsService:
         ready = await self._ready(account_id, target, read, options)
         if ready.write is None:
             return Reply(ready.answer)
+        if spans.is_on():
+            spans.current().tell(
+                {
+                    spans.INTEGRATION_ID: str(target.integration.id),
+                    spans.VENDOR: target.integration.vendor,
+                    spans.JOB_ID: str(ready.write.id),
+                }
+            )
         outcome = await self._intake.submit(ready.write)
         reply = Reply(ready.answer) if isinstance(outcome, Accepted) else replayed(outcome)
         return await self._with_write(account_id, reply, options)

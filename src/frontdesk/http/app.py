@@ -23,7 +23,7 @@ from frontdesk.accounts.guesses import Guesses
 from frontdesk.database.pool import Database, DatabaseUnavailable
 from frontdesk.database.releases import is_served
 from frontdesk.http.answers import json_answer
-from frontdesk.http.gate import Authentication, Doorkeeper, Envelope
+from frontdesk.http.gate import NO_ROUTE, Authentication, Doorkeeper, Envelope
 from frontdesk.http.openapi import documents, operation
 
 _METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
@@ -100,11 +100,11 @@ def _templates(app: FastAPI) -> Callable[[Scope], str]:
     def template(scope: Scope) -> str:
         endpoint = scope.get("endpoint")
         if endpoint is None:
-            return "none"
+            return NO_ROUTE
         if not known:
             for route in iter_route_contexts(app.routes):
                 known.setdefault(route.endpoint, str(route.path))
-        return known.get(endpoint, "none")
+        return known.get(endpoint, NO_ROUTE)
 
     return template
 

@@ -21,12 +21,16 @@ from frontdesk.accounts.service import Caller, prefix_in
 from frontdesk.audit.actor import Actor, act_as
 from frontdesk.errors import ApiError, Code
 from frontdesk.http.answers import error_answer, told
+from frontdesk.ids import parse_id
 from frontdesk.metrics import counts
 from frontdesk.outgoing.addresses import carried, read_address
+from frontdesk.tracing import arrivals, spans
 
 PROTECTED = "/v1"
 ADMINISTRATION = "/v1/admin"
 SLOW_DOWN_SECONDS = 2.0
+NO_ROUTE = "none"
+"""What stands for the template of a request that reached no route."""
 
 _log = structlog.get_logger(__name__)
 
@@ -68,6 +72,7 @@ class Envelope:
             # Every path answers with and without the slash; routes are declared without.
             scope["path"] = path[:-1]
         began = time.monotonic()
+        arrival = state["arrival"] = arrivals.arrival(counts.method_of(scope["method"]), request_id)
         begun = False
         status = 0
         head = [(b"x-request-id", request_id.encode())]
@@ -100,7 +105,10 @@ class Envelope:
         finally:
             # 0: nobody was left to answer to.
             seconds = time.monotonic() - began
-            counts.request_answered(scope["method"], self._template(scope), status, seconds)
+            route = self._template(scope)
+            counts.request_answered(scope["method"], route, status, seconds)
+            if arrival is not None:
+                arrival.end(None if route == NO_ROUTE else route, status, _integration_of(scope))
 
 
 class Authentication:
@@ -123,6 +131,8 @@ class Authentication:
         structlog.contextvars.bind_contextvars(token_prefix=caller.token_prefix)
         state = scope["state"]
         state["caller"] = caller
+        if (arrival := state["arrival"]) is not None:
+            arrival.admit(scope["headers"], caller.account_id)
         act_as(Actor(caller.token_prefix, client_address(scope), state["request_id"]))
         allowance = await self._doorkeeper.count_request(
             caller, administers=_is_under(path, ADMINISTRATION)
@@ -165,6 +175,13 @@ class Authentication:
 
 def _is_under(path: str, head: str) -> bool:
     return path.startswith(head) and path[len(head) : len(head) + 1] in ("", "/")
+
+
+def _integration_of(scope: Scope) -> dict[str, str]:
+    """The integration that the path names, if it is an id: anything else is the caller's to choose."""
+    named = scope.get("path_params", {}).get("integration_id")
+    found = parse_id(named) if isinstance(named, str) else None
+    return {} if found is None else {spans.INTEGRATION_ID: str(found)}
 
 
 def client_address(scope: Scope) -> str:

@@ -85,9 +85,14 @@ _of_requests: dict[tuple[str, str, int], Counter] = {}
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 
 
+def method_of(method: str) -> str:
+    """The method, or `other` for one that a caller made up."""
+    return method if method in _METHODS else "other"
+
+
 def request_answered(method: str, route: str, status: int, seconds: float) -> None:
     """A request was answered. `route` is a template of ours, never a path that was asked for."""
-    key = (method if method in _METHODS else "other", route, status)
+    key = (method_of(method), route, status)
     child = _of_requests.get(key)
     if child is None:
         child = _of_requests[key] = _requests.labels(*map(str, key))

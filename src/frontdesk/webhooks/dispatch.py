@@ -9,7 +9,8 @@ one attempt at a time: it costs its own deliveries time, and nobody else's.
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import orjson
@@ -19,6 +20,8 @@ from frontdesk.database.pool import Database, DatabaseUnavailable, Record
 from frontdesk.metrics import counts
 from frontdesk.outgoing.addresses import AllowedAddresses
 from frontdesk.settings import Settings
+from frontdesk.tracing import spans
+from frontdesk.tracing.spans import Value
 from frontdesk.vault import UnreadableError, Vault
 from frontdesk.webhooks.outbox_repository import OutboxRepository
 from frontdesk.webhooks.sending import Parcel, Result, Sender
@@ -146,8 +149,9 @@ class Dispatcher:
         claimed = await self._repository.claim(
             self._turns(), each=1, limit=free, seconds=self._claimed_seconds
         )
+        traces = await self._traces(claimed) if spans.is_on() else {}
         for row in claimed:
-            self._start(sender, row)
+            self._start(sender, row, traces.get(row["subject_id"]))
         return bool(claimed)
 
     async def _tidy(self) -> bool:
@@ -179,10 +183,19 @@ class Dispatcher:
                 self._slow[destination] = None
         return turns
 
-    def _start(self, sender: Sender, row: Record) -> None:
+    async def _traces(self, claimed: Sequence[Record]) -> Mapping[UUID, str]:
+        """The traces that these deliveries go on with."""
+        try:
+            return await self._repository.traces([row["subject_id"] for row in claimed])
+        except DatabaseUnavailable as error:
+            # They are claimed, and go out all the same: each begins a trace.
+            log.warning("database_unavailable", doing="webhook traces", reason=str(error))
+            return {}
+
+    def _start(self, sender: Sender, row: Record, trace: str | None) -> None:
         destination: UUID = row["destination"]
         self._under_way[destination] += 1
-        task = asyncio.create_task(self._attempt(sender, row))
+        task = asyncio.create_task(self._attempt(sender, row, trace))
         self._tasks.add(task)
 
         def ended(task: asyncio.Task[None]) -> None:
@@ -199,7 +212,7 @@ class Dispatcher:
 
     # --- one attempt ------------------------------------------------------------------------------
 
-    async def _attempt(self, sender: Sender, row: Record) -> None:
+    async def _attempt(self, sender: Sender, row: Record, trace: str | None) -> None:
         structlog.contextvars.bind_contextvars(delivery_id=str(row["id"]))
         hanging = asyncio.Event()
         hangs = asyncio.get_running_loop().call_later(
@@ -210,7 +223,7 @@ class Dispatcher:
         except UnreadableError:
             result = Result(None, "its secret cannot be opened with this installation's key")
         else:
-            result = await sender.send(parcel)
+            result = await _sent(sender, parcel, row, trace)
         finally:
             hangs.cancel()
         if not hanging.is_set():
@@ -279,6 +292,26 @@ class Dispatcher:
                 account_id=str(disabled["account_id"]),
                 reason=result.error,
             )
+
+
+async def _sent(sender: Sender, parcel: Parcel, row: Record, trace: str | None) -> Result:
+    """Send it, in a span that goes on with the trace of the write that it tells of."""
+    if not spans.is_on():
+        return await sender.send(parcel)
+    attributes: dict[str, Value] = {
+        spans.METHOD: "POST",
+        spans.HOST: urlsplit(parcel.url).hostname or "",
+        spans.ACCOUNT_ID: str(row["account_id"]),
+        "frontdesk.webhook_trigger": row["trigger"],
+        "frontdesk.attempt": row["attempts"],
+    }
+    with spans.begin("send webhook", "client", attributes, parent=trace) as span:
+        result = await sender.send(parcel)
+        if result.status is not None:
+            span.tell({spans.STATUS: result.status})
+        if result.error is not None:
+            span.fail("not_delivered" if result.status is None else str(result.status))
+    return result
 
 
 async def _pause(seconds: float, stop: asyncio.Event) -> None:

@@ -92,7 +92,7 @@ claimed AS (
     FROM due WHERE d.id = due.id
     RETURNING d.*)
 SELECT c.id, c.account_id, c.webhook_id, c.destination, c.trigger, c.sequence, c.body, c.test,
-    c.claims, c.attempts, coalesce(h.url, c.url) AS url, h.headers,
+    c.claims, c.attempts, c.subject_id, coalesce(h.url, c.url) AS url, h.headers,
     coalesce(h.secret, s.secret) AS secret,
     CASE WHEN h.id IS NOT NULL
         THEN CASE WHEN h.previous_secret_until > now() THEN h.previous_secret END
@@ -101,6 +101,12 @@ SELECT c.id, c.account_id, c.webhook_id, c.destination, c.trigger, c.sequence, c
 FROM claimed AS c
 LEFT JOIN webhooks AS h ON h.id = c.webhook_id
 LEFT JOIN callback_secrets AS s ON c.webhook_id IS NULL AND s.account_id = c.account_id
+"""
+
+# The traces of the writes that deliveries tell of; of other subjects there is none.
+_TRACES = """
+SELECT id, plan->>'traceparent' AS traceparent FROM writes
+WHERE id = ANY ($1::uuid[]) AND plan ? 'traceparent'
 """
 
 # A success counts also when it comes late, unless somebody asked for the delivery anew: the receiver
@@ -248,6 +254,11 @@ class OutboxRepository:
         return await self._database.fetch(
             _CLAIM, list(known), list(known.values()), each, limit, seconds
         )
+
+    async def traces(self, subjects: Sequence[UUID]) -> dict[UUID, str]:
+        """The `traceparent` of each of these subjects that is a write and has one."""
+        rows = await self._database.fetch(_TRACES, list(subjects))
+        return {row["id"]: row["traceparent"] for row in rows}
 
     async def delivered(self, delivery_id: UUID, claims: int, status: int) -> None:
         """The receiver has it."""

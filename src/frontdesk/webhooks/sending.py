@@ -15,6 +15,7 @@ from yarl import URL
 
 from frontdesk.outgoing.addresses import AllowedAddresses
 from frontdesk.outgoing.guard import guarded_connector, is_refusal
+from frontdesk.tracing import spans
 from frontdesk.webhooks.signing import Secrets, signed_headers
 
 CONNECT_SECONDS = 10.0
@@ -117,6 +118,12 @@ class Sender:
                 header=self._signature_header,
             ),
         }
+        if (traceparent := spans.carried()) is not None:
+            # In the place of one that was set for all deliveries, in whatever spelling.
+            headers = {
+                name: value for name, value in headers.items() if name.lower() != spans.HEADER
+            }
+            headers[spans.HEADER] = traceparent
         return {**headers, TEST_HEADER: "true"} if parcel.test else headers
 
 

@@ -4,7 +4,11 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from frontdesk.tracing import spans
 from frontdesk.vendors.contract import Plan, Trace
+
+TRACEPARENT = "traceparent"
+"""Where a plan keeps the trace in which its write was accepted (W3C Trace Context)."""
 
 
 def dump_plan(
@@ -35,7 +39,21 @@ def dump_plan(
         stored["email_to"] = email_to
     if changes:
         stored["changes"] = sorted(changes)
+    _carry_trace(stored)
     return stored
+
+
+def of_retry(stored: dict[str, Any]) -> dict[str, Any]:
+    """The same plan for another write: it belongs to the trace of whoever asks for it now."""
+    stored.pop(TRACEPARENT, None)
+    _carry_trace(stored)
+    return stored
+
+
+def _carry_trace(stored: dict[str, Any]) -> None:
+    # In the plan, because the worker reads that anyway; a version without traces passes it over.
+    if (traceparent := spans.carried()) is not None:
+        stored[TRACEPARENT] = traceparent
 
 
 def same_address(one: str | None, other: str | None) -> bool:

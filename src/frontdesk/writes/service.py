@@ -24,6 +24,7 @@ from frontdesk.writes.bulk_retry import BulkRetry
 from frontdesk.writes.idempotency import Key
 from frontdesk.writes.intake import Accepted, Intake, Mismatched, NewWrite, Replayed
 from frontdesk.writes.logs import Logs
+from frontdesk.writes.plans import of_retry
 from frontdesk.writes.schemas import RetryWrites
 from frontdesk.writes.status import (
     ENDED_STATES,
@@ -273,7 +274,7 @@ def _write(
         resident_id=row["resident_id"],
         budget_key=row["budget_key"],
         input=orjson.loads(row["input"]),
-        plan=orjson.loads(row["plan"]),
+        plan=of_retry(orjson.loads(row["plan"])),
         event=orjson.loads(row["event"]),
         warnings=orjson.loads(row["warnings"]),
         event_id=event_id,
