@@ -59,6 +59,8 @@ def create_base_app(
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        # The framework's own spans and logs would hold query strings and the text of errors.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         exception_handlers={HTTPException: _told_outside, RequestValidationError: _told_outside},
     )
     app.openapi = documents(app)  # type: ignore[method-assign] # the framework's documented way
