@@ -67,6 +67,13 @@ _EPISODES = {
     Episode.MAINTENANCE: (0.002, 3, 10),
 }
 
+LONGEST_EPISODE_SECONDS = {
+    Episode.BURST: 5.0,
+    Episode.QUOTA_DROP: 60.0,
+    Episode.AUTHORISATION_FLAP: 20.0,
+    Episode.MAINTENANCE: 20.0,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Dice:
