@@ -26,6 +26,8 @@ from frontdesk.vendors.registry import vendors
 from tests.journeys.served import Served, call, fresh_data_dir, serving, until
 from tests.tracing.collector import Taken, taking
 
+pytestmark = pytest.mark.long
+
 VENDORS = [
     vendor.declaration for vendor in vendors().values() if vendor.connector and vendor.declaration
 ]

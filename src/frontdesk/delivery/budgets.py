@@ -2,7 +2,7 @@
 asks for them, and the concurrency of a scope, which one worker holds whole."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
@@ -138,27 +138,42 @@ class Budgets:
 
 
 class ScopeGate:
-    """Calls under way at once in one budget scope. Writes reserve what is free; reads queue."""
+    """Calls under way at once in one budget scope. Writes reserve what is free, and queue where they
+    were claimed ahead; reads queue before them."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self._used = 0
         self._syncing = 0
         self._freed = asyncio.Event()
+        self._queue: list[Callable[[], bool]] = []
 
     @property
     def free(self) -> int:
         """Places that a claim may reserve at this moment."""
         return max(0, self.capacity - self._used)
 
-    def reserve(self, count: int) -> None:
-        """Take places for claimed writes; the caller has looked at `free` in the same turn."""
-        self._used += count
+    def reserve(self) -> None:
+        """Take a place for a write; the caller has looked at `free` in the same turn."""
+        self._used += 1
 
-    def release(self, count: int = 1) -> None:
-        """Give places back."""
-        self._used -= count
+    def release(self) -> None:
+        """Give a place back."""
+        self._used -= 1
         self._freed.set()
+        if self._queue:
+            # In the next turn: a read that waits has been woken before.
+            asyncio.get_running_loop().call_soon(self._offer)
+
+    def queue(self, take: Callable[[], bool]) -> None:
+        """Have `take` called, in the order of the queue, now and whenever a place is free: it reserves one,
+        or says False, and stays."""
+        self._queue.append(take)
+        # What was free when it was claimed ahead may be given back by now.
+        self._offer()
+
+    def _offer(self) -> None:
+        self._queue = [take for take in self._queue if not (self.free and take())]
 
     @asynccontextmanager
     async def reading(self, purpose: Purpose) -> AsyncIterator[None]:
