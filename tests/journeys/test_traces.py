@@ -104,6 +104,14 @@ def test_one_trace_leads_from_the_caller_to_the_pms_and_to_the_webhook(
         assert webhook.attributes["http.response.status_code"] == 200
         assert receiver.headers[0]["traceparent"] == f"00-{trace}-{webhook.id}-01"
 
+        # What is read for no request in particular begins traces of its own, and says for whom.
+        reads = [span for span in collector.spans if span.kind == "client" and not span.parent]
+        assert reads
+        assert {span.process for span in reads} == {"worker"}
+        assert {s.attributes["frontdesk.integration_id"] for s in reads} <= set(
+            api.integrations.values()
+        )
+
         everything = b"".join(collector.bodies)
         assert text.encode() not in everything
         assert api.token.encode() not in everything

@@ -11,6 +11,7 @@ from frontdesk.tracing import spans
 from frontdesk.tracing.spans import Span, Value
 
 ROUTE = "http.route"
+_HEADER = spans.HEADER.encode()
 
 
 class Arrival:
@@ -26,7 +27,7 @@ class Arrival:
 
     def admit(self, headers: Iterable[tuple[bytes, bytes]], account_id: object) -> None:
         """The caller is known."""
-        given = [value for name, value in headers if name == spans.HEADER.encode()]
+        given = [value for name, value in headers if name == _HEADER]
         # Of two, neither is to be preferred.
         parent = given[0].decode("latin-1") if len(given) == 1 else None
         self._begin(parent, {spans.ACCOUNT_ID: str(account_id)})

@@ -46,19 +46,20 @@ class Recording:
         if parent is not None:
             # In a context of its own: what cannot be read must not leave the current span's child.
             context = _propagator.extract({HEADER: parent}, context=contexts.Context())
-        known = structlog.contextvars.get_contextvars()
-        ids = {f"frontdesk.{which}": known[which] for which in _IDS if which in known}
-        return _Recorded(
-            self._tracer.start_span(
-                name,
-                context=context,
-                kind=_KINDS[kind],
-                attributes=_clean(ids | dict(attributes)),
-                start_time=began_ns,
-                record_exception=False,
-                set_status_on_exception=False,
-            )
+        span = self._tracer.start_span(
+            name,
+            context=context,
+            kind=_KINDS[kind],
+            start_time=began_ns,
+            record_exception=False,
+            set_status_on_exception=False,
         )
+        # After the start: of a trace that is not recorded, nothing is put together.
+        if span.is_recording():
+            known = structlog.contextvars.get_contextvars()
+            ids = {f"frontdesk.{which}": known[which] for which in _IDS if which in known}
+            span.set_attributes(_clean(ids | dict(attributes)))
+        return _Recorded(span)
 
     def current(self) -> Span:
         return _Recorded(trace.get_current_span())
@@ -100,7 +101,8 @@ class _Recorded:
         self._span.end()
 
     def tell(self, attributes: Mapping[str, Value]) -> None:
-        self._span.set_attributes(_clean(attributes))
+        if self._span.is_recording():
+            self._span.set_attributes(_clean(attributes))
 
     def fail(self, word: str) -> None:
         self._span.set_attribute("error.type", word)
