@@ -27,6 +27,7 @@ from frontdesk.webhooks.outbox_repository import OutboxRepository
 from frontdesk.webhooks.sending import Parcel, Result, Sender
 from frontdesk.webhooks.signing import Secrets
 from frontdesk.webhooks.telling import PATIENCE_SECONDS, Outbox
+from frontdesk.writes.plans import TRACEPARENT
 
 POLL_SECONDS = 0.5
 PAUSE_SECONDS = 2.0
@@ -186,11 +187,13 @@ class Dispatcher:
     async def _traces(self, claimed: Sequence[Record]) -> Mapping[UUID, str]:
         """The traces that these deliveries go on with."""
         try:
-            return await self._repository.traces([row["subject_id"] for row in claimed])
-        except DatabaseUnavailable as error:
+            plans = await self._repository.plans([row["subject_id"] for row in claimed])
+            opened = {write: self._vault.open_json(write, plan) for write, plan in plans.items()}
+        except (DatabaseUnavailable, UnreadableError) as error:
             # They are claimed, and go out all the same: each begins a trace.
-            log.warning("database_unavailable", doing="webhook traces", reason=str(error))
+            log.warning("webhook_traces_unknown", reason=str(error))
             return {}
+        return {write: plan[TRACEPARENT] for write, plan in opened.items() if TRACEPARENT in plan}
 
     def _start(self, sender: Sender, row: Record, trace: str | None) -> None:
         destination: UUID = row["destination"]

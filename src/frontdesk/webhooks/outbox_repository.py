@@ -8,7 +8,7 @@ success of a delivery that is still on its way.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -103,11 +103,8 @@ LEFT JOIN webhooks AS h ON h.id = c.webhook_id
 LEFT JOIN callback_secrets AS s ON c.webhook_id IS NULL AND s.account_id = c.account_id
 """
 
-# The traces of the writes that deliveries tell of; of other subjects there is none.
-_TRACES = """
-SELECT id, plan->>'traceparent' AS traceparent FROM writes
-WHERE id = ANY ($1::uuid[]) AND plan ? 'traceparent'
-"""
+# What keeps the traces of the writes that deliveries tell of; of other subjects there is none.
+_PLANS = "SELECT id, plan FROM writes WHERE id = ANY ($1::uuid[])"
 
 # A success counts also when it comes late, unless somebody asked for the delivery anew: the receiver
 # has it. The webhook's own row is touched once a minute at most.
@@ -255,10 +252,10 @@ class OutboxRepository:
             _CLAIM, list(known), list(known.values()), each, limit, seconds
         )
 
-    async def traces(self, subjects: Sequence[UUID]) -> dict[UUID, str]:
-        """The `traceparent` of each of these subjects that is a write and has one."""
-        rows = await self._database.fetch(_TRACES, list(subjects))
-        return {row["id"]: row["traceparent"] for row in rows}
+    async def plans(self, subjects: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
+        """The stored plan, sealed or not, of each of these subjects that is a write."""
+        rows = await self._database.fetch(_PLANS, list(subjects))
+        return {row["id"]: orjson.loads(row["plan"]) for row in rows}
 
     async def delivered(self, delivery_id: UUID, claims: int, status: int) -> None:
         """The receiver has it."""
