@@ -1,5 +1,6 @@
 """What a worker asks for in one claim, and the places that it reserves for what comes."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +20,7 @@ class Asked:
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     places: dict[UUID, list[Place]] = field(default_factory=dict)
-    grants_end_at: dict[tuple[UUID, str], float] = field(default_factory=dict)
+    grants_end_at: dict[UUID, float] = field(default_factory=dict)
 
     def place_for(self, write: Claimed) -> Place:
         """The next place of the write's integration."""
@@ -27,7 +28,7 @@ class Asked:
 
     def leave_before(self, write: Claimed) -> float:
         """The moment from which on the write must not leave any more."""
-        return self.grants_end_at[write.integration_id, write.plan["budget_key"]]
+        return self.grants_end_at[write.integration_id]
 
 
 class Claims:
@@ -98,7 +99,9 @@ class Claims:
                 [window for budget in budgets for window in budget["windows"]],
                 connects_slowly=holding.scope.connecting.is_slow,
             )
-            asked.grants_end_at[holding.integration.id, key] = moment + life
+            # Where its methods differ, the shortest life holds for all.
+            end = asked.grants_end_at.get(holding.integration.id, math.inf)
+            asked.grants_end_at[holding.integration.id] = min(end, moment + life)
             asked.rows.append(
                 {
                     "integration_id": holding.integration.id,
