@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from frontdesk.delivery import clock
-from frontdesk.delivery.budgets import ScopeGate
+from frontdesk.delivery.budgets import Connecting, ScopeGate
 from frontdesk.delivery.circuit import Circuit
 from frontdesk.integrations.service import Integration
 from frontdesk.vendors.contract import Access, Connector, Login
@@ -26,10 +26,11 @@ _PACE_WEIGHT = 0.1
 
 @dataclass(slots=True)
 class Scope:
-    """One budget scope: its gate, and the lock under which records are matched to its writes (two
-    writes must not be given one record)."""
+    """One budget scope: its gate, how its PMS is connected to, and the lock under which records are
+    matched to its writes (two writes must not be given one record)."""
 
     gate: ScopeGate
+    connecting: Connecting = field(default_factory=Connecting)
     matching: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 

@@ -102,6 +102,7 @@ class Sender:
             )
             outcome = holding.connector.judge(plan, exchange.answer)
         except NotSent:
+            holding.scope.connecting.was_late()
             await self.not_sent(holding, write, "the moment to send it had passed")
             return
         except NoAnswer as error:

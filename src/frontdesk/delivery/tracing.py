@@ -28,14 +28,16 @@ _FAILED = frozenset({"rejected", "not_now", "unauthorised", "unknown", "unreadab
 """Outcomes after which an event is not at its PMS, or nobody knows."""
 
 
-def traced(carry: Carry, place: Place, write: Claimed, began: float) -> Coroutine[Any, Any, None]:
+def traced(
+    carry: Carry, place: Place, write: Claimed, leave_before: float
+) -> Coroutine[Any, Any, None]:
     """Carry a claimed write in a span of its own; the very same while traces are off."""
     if not spans.is_on():
-        return carry(place, write, began)
-    return _in_a_span(carry, place, write, began)
+        return carry(place, write, leave_before)
+    return _in_a_span(carry, place, write, leave_before)
 
 
-async def _in_a_span(carry: Carry, place: Place, write: Claimed, began: float) -> None:
+async def _in_a_span(carry: Carry, place: Place, write: Claimed, leave_before: float) -> None:
     what = "reconcile" if write.state == "reconciling" else "send"
     attributes: dict[str, Value] = {
         "messaging.system": "frontdesk",
@@ -53,7 +55,7 @@ async def _in_a_span(carry: Carry, place: Place, write: Claimed, began: float) -
         waited = max(0.0, write.claimed_at.timestamp() - accepted_at)
         attributes[QUEUE_SECONDS] = round(waited, 3)
     with spans.begin(f"{what} write", "consumer", attributes, parent=write.plan.get(TRACEPARENT)):
-        await carry(place, write, began)
+        await carry(place, write, leave_before)
 
 
 def ended(row: Mapping[str, Any]) -> None:

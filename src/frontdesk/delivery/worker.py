@@ -8,7 +8,7 @@ purge. None waits for another, and a PMS that hangs costs its own integration on
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -18,7 +18,8 @@ from frontdesk.catalog.service import CatalogService
 from frontdesk.database.pool import Database, DatabaseUnavailable
 from frontdesk.delivery import clock
 from frontdesk.delivery.budget_repository import BudgetRepository
-from frontdesk.delivery.budgets import Budgets, granted_life
+from frontdesk.delivery.budgets import Budgets
+from frontdesk.delivery.claiming import Claims
 from frontdesk.delivery.finishing import Finisher, completion
 from frontdesk.delivery.holding import Place
 from frontdesk.delivery.leasing import Leases
@@ -129,7 +130,9 @@ class Worker:
         self._holdings = self._leases.holdings
         self._tasks: set[asyncio.Task[None]] = set()
         self._reads: set[asyncio.Task[None]] = set()
-        self._slots = Slots(services.settings.worker_slots)
+        self._claims = Claims(
+            self._budgets, self._holdings, Slots(services.settings.worker_slots), self._want
+        )
         self._wanted: set[UUID] = set()
         self._claiming: set[UUID] = set()
         self._next_poll = 0.0
@@ -263,100 +266,42 @@ class Worker:
 
     async def _claim(self, wanted: set[UUID]) -> None:
         """One claim for every integration that may have something to send and has room for it."""
-        asked, reserved = self._ask(wanted)
-        if not asked or self._stop.is_set():
-            self._cancel(reserved.values())
+        if not self._leases.alive:
             return
-        began = clock.now()
+        asked = self._claims.ask(wanted)
+        if not asked.rows or self._stop.is_set():
+            self._claims.cancel(asked)
+            return
         try:
             claimed, exhausted = await self._repository.claim(
-                self._leases.worker_id, asked, SEND_WITHIN_SECONDS
+                self._leases.worker_id, asked.rows, SEND_WITHIN_SECONDS
             )
         except BaseException:
-            self._cancel(reserved.values())
+            self._claims.cancel(asked)
             raise
         for dry in exhausted:
             if (holding := self._holdings.get(dry.integration_id)) is not None:
                 holding.blocked[dry.budget_key] = clock.now() + dry.wait
                 self._want_after(dry.integration_id, dry.wait)
         for write in claimed:
-            # In their order: those that are held at once come first.
-            place = reserved[write.integration_id].pop(0)
-            self._start(traced(self._carry, place, write, began))
-        # Where none is left over, it had as many as there was room for: there may be more.
-        self._wanted |= {integration_id for integration_id, left in reserved.items() if not left}
-        self._cancel(reserved.values())
-
-    def _ask(self, wanted: set[UUID]) -> tuple[list[dict[str, Any]], dict[UUID, list[Place]]]:
-        """What to ask for, and the places reserved for it, before anybody else can take them."""
-        asked: list[dict[str, Any]] = []
-        reserved: dict[UUID, list[Place]] = {}
-        moment = clock.now()
-        if not self._leases.alive:
-            return asked, reserved
-        room = self._slots.room
-        for integration_id in wanted:
-            holding = self._holdings.get(integration_id)
-            if holding is None:
-                continue
-            keys = [
-                key
-                for key in holding.declaration.write_keys
-                if holding.blocked.get(key, 0.0) <= moment
-            ]
-            if not keys:
-                continue
-            places = holding.places(room, self._want)
-            if not places:
-                continue
-            # Methods take turns, so that one with a long queue does not starve the other.
-            holding.turn += 1
-            keys = keys[holding.turn % len(keys) :] + keys[: holding.turn % len(keys)]
-            left = len(places)
-            for number, key in enumerate(keys):
-                part = -(-left // (len(keys) - number))
-                if part == 0:
-                    break
-                left -= part
-                budgets = self._budgets.of(holding.integration, holding.declaration, key)
-                asked.append(
-                    {
-                        "integration_id": integration_id,
-                        "budget_key": key,
-                        "free": part,
-                        "budgets": budgets,
-                        "life": granted_life(
-                            [window for budget in budgets for window in budget["windows"]]
-                        ),
-                    }
-                )
-            for place in places:
-                self._slots.take(place)
-            reserved[integration_id] = places
-            room -= len(places)
-        return asked, reserved
-
-    def _cancel(self, reserved: Iterable[list[Place]]) -> None:
-        for places in reserved:
-            for place in places:
-                place.cancel()
-                self._slots.give_back(place)
+            place, leave_before = asked.place_for(write), asked.leave_before(write)
+            self._start(traced(self._carry, place, write, leave_before))
+        # Where no place is left over, it had as many as there was room for: there may be more.
+        self._wanted |= {
+            integration_id for integration_id, left in asked.places.items() if not left
+        }
+        self._claims.cancel(asked)
 
     def _want_after(self, integration_id: UUID, seconds: float) -> None:
         asyncio.get_running_loop().call_later(max(0.005, seconds), self._want, integration_id)
 
-    async def _carry(self, place: Place, write: Claimed, began: float) -> None:
+    async def _carry(self, place: Place, write: Claimed, leave_before: float) -> None:
         holding = place.holding
         # This is a task of its own, so these end with it.
         structlog.contextvars.bind_contextvars(
             job_id=str(write.id), integration_id=str(write.integration_id)
         )
         try:
-            budgets = self._budgets.of(
-                holding.integration, holding.declaration, write.plan["budget_key"]
-            )
-            life = granted_life([w for budget in budgets for w in budget["windows"]])
-            leave_before = began + min(SEND_WITHIN_SECONDS, life)
             if not await place.take(leave_before):
                 holding.note_stall()
                 await self._sender.not_begun(holding, write)
@@ -384,7 +329,7 @@ class Worker:
             )
         finally:
             place.give_back()
-            self._slots.give_back(place)
+            self._claims.finished(place)
             # Its lane may go on now.
             self._want(write.integration_id)
 
