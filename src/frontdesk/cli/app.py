@@ -14,6 +14,7 @@ import typer
 
 from frontdesk.audit.actor import COMMAND_LINE, Actor, acting_as
 from frontdesk.cli.accounts import account_commands, token_commands
+from frontdesk.cli.audit import audit
 from frontdesk.cli.demo import demo
 from frontdesk.cli.doctor import doctor
 from frontdesk.cli.erase import erase
@@ -51,6 +52,7 @@ app.add_typer(account_commands, name="account")
 app.add_typer(token_commands, name="token")
 app.add_typer(keys_commands, name="keys")
 app.command("settings")(show_settings)
+app.command()(audit)
 app.command()(purge)
 app.command()(erase)
 app.command()(restored)
