@@ -191,9 +191,9 @@ class World:
 
 @asynccontextmanager
 async def running_world(
-    vendor: str, database_url: str, folder: Path, *, drain_seconds: float = 1
+    vendor: str, database_url: str, folder: Path, *, drain_seconds: float = 1, slots: int = 256
 ) -> AsyncIterator[World]:
-    settings = make_settings(drain_seconds=drain_seconds)
+    settings = make_settings(drain_seconds=drain_seconds, worker_slots=slots)
     services = await open_services(settings, database_url, role="worker")
     async with running_sandbox(folder, vendor) as sandbox:
         world = World(vendor, services, sandbox, Intake(services.database, queue=500, batch=64))
