@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from frontdesk.cli.failure import SURROUNDINGS, CommandFailed
 from frontdesk.cli.output import progress_bar
+from frontdesk.database.diagnosis import server_version
 from frontdesk.database.embedded import attach_or_start
 from frontdesk.database.migrate import current_version, migrate, pending
 from frontdesk.database.pool import Database, DatabaseUnavailable
@@ -173,7 +174,8 @@ async def wait_for_database(settings: Settings) -> None:
     while True:
         try:
             async with open_database(settings, url) as database:
-                await database.fetch_value("SELECT 1")
+                # Asked, not only connected to: a pooler takes connections while its database is away.
+                await server_version(database)
         except DatabaseUnavailable as error:
             left = deadline - loop.time()
             if left <= 0:
