@@ -39,6 +39,13 @@ class Settings(BaseSettings):
         description="Seconds after which a statement that the database has not answered is given up, and its "
         "connections are made anew.",
     )
+    database_start_seconds: float = Field(
+        30.0,
+        ge=0,
+        le=3600,
+        description="Seconds that `api` and `worker` wait for a database that is away when they start; then they "
+        "end with exit code 2.",
+    )
     migrate_on_start: bool = Field(
         True,
         description="Whether api and worker apply pending migrations when they start. Off: a step of your deploy runs "

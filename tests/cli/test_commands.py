@@ -277,3 +277,40 @@ def test_an_erasure_names_its_resident_or_says_that_there_is_none(shell: Shell) 
     shell("erase", "nobody", code=2)
     shell("erase", "0198c0de-0000-7000-8000-000000000001", code=1)
     assert "no resident" in shell.errors
+
+
+def test_operators_see_what_was_done_to_whichever_account_and_to_the_database(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = shell.json("account", "create", "--name", "Maple Court")
+    shell.json("purge", "--older-than", "writes=400")
+    shell.json("restored")
+    newer = shell("keys", "new").strip()
+    monkeypatch.setenv("FRONTDESK_ENCRYPTION_KEY", f"{newer},{ENCRYPTION_KEY}")
+    fingerprint = shell.json("keys", "rotate")["fingerprint"]
+    monkeypatch.setenv("FRONTDESK_ENCRYPTION_KEY", f"{ENCRYPTION_KEY},{newer}")
+    old = shell.json("keys", "rotate")["fingerprint"]
+    shell.json("keys", "drop", fingerprint)
+
+    found = shell.json("audit")
+    assert {one["actor"] for one in found} == {"command line"}
+    ours = [one for one in found if one["account_id"] in (None, account["id"])][::-1]
+    # Other tests of this database did things before.
+    ours = ours[[one["account_id"] for one in ours].index(account["id"]) :]
+    assert [(one["action"], one["subject_id"]) for one in ours] == [
+        ("account.create", account["id"]),
+        ("database.purge", "database"),
+        ("database.restored", "database"),
+        ("key.rotate", fingerprint),
+        ("key.rotate", old),
+        ("key.drop", fingerprint),
+    ]
+    assert ours[1]["after"]["kept_days"]["writes"] == 400
+    assert ours[2]["after"] == {"looked_for": 0}
+    assert newer not in str(found)
+    assert shell.json("audit", "--action", "key.drop", "--limit", "1") == found[:1]
+    assert [one["action"] for one in shell.json("audit", "--account", account["id"])] == [
+        "account.create"
+    ]
+    assert "key.drop" in shell("audit")
+    assert shell("audit", "--account", "nobody", code=2) == ""

@@ -51,7 +51,7 @@ def test_data_directory_decides_the_version(
     fifteen = install(tmp_path / "15", "15.18 (Debian 15.18-0+deb12u1)")
     look_only_in(monkeypatch, eighteen, fifteen)
     assert find_binaries(15).directory == fifteen
-    with pytest.raises(BinariesMissingError, match=r"made by PostgreSQL 17.*pg_dump"):
+    with pytest.raises(BinariesMissingError, match=r"made by PostgreSQL 17.*upgrade-database"):
         find_binaries(17)
 
 

@@ -51,6 +51,18 @@ def test_every_figure_of_the_dashboard_and_the_alerts_exists() -> None:
     assert named <= known.keys(), named - known.keys()
 
 
+def test_the_guide_lists_every_figure_and_no_other() -> None:
+    guide = (DEPLOY.parent / "docs" / "guide" / "operations.md").read_text()
+    table = guide.partition("| figure |")[2].partition("\n\n")[0]
+    listed = set(_OWN.findall(table))
+    known = {name for name in _known() if name.startswith("frontdesk_")}
+    # A histogram is listed by its own name, a counter by the one that it is asked for by.
+    parts = re.compile("_(bucket|count|sum|created|info)$")
+    expected = {parts.sub("", name) for name in known}
+    expected -= {name.removesuffix("_total") for name in expected if name.endswith("_total")}
+    assert listed == expected
+
+
 def test_every_label_of_the_dashboard_and_the_alerts_exists() -> None:
     known = _known()
     wrong = []

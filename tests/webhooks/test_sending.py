@@ -184,6 +184,11 @@ async def test_an_endpoint_without_success_for_three_days_is_switched_off_and_sa
     assert off["active"] is False
     assert off["disabled_at"] is not None
     assert off["disabled_reason"].endswith("the last failed because: it answered 503")
+    trail = (await said(client, "GET", "/v1/admin/audit-log/?action=webhook.disable"))["results"]
+    assert [(one["actor"], one["subject_id"]) for one in trail] == [("system", made["id"])]
+    assert trail[0]["client"].startswith("worker@")
+    assert trail[0]["before"] == {"active": True, "disabled_reason": None}
+    assert trail[0]["after"] == {"active": False, "disabled_reason": off["disabled_reason"]}
     # What waits is not sent meanwhile, a redelivery is refused, and what happens is not put down.
     await hasten(database, waiting)
     async with client.post(f"{path}/deliveries/{waiting['id']}/redeliver") as answer:
@@ -414,9 +419,17 @@ async def test_a_late_word_counts_for_a_success_only_and_never_for_what_was_aske
         return claims
 
     async def fails(claims: int) -> None:
-        await repository.failed(
-            UUID(delivery["id"]), claims, delay=1, status=500, error="no", patience=1e6, reason=""
-        )
+        async with database.transaction() as transaction:
+            await repository.failed(
+                transaction,
+                UUID(delivery["id"]),
+                claims,
+                delay=1,
+                status=500,
+                error="no",
+                patience=1e6,
+                reason="",
+            )
 
     first = await claimed()
     second = await claimed()

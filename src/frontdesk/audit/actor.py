@@ -10,12 +10,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 COMMAND_LINE = "command line"
+SYSTEM = "system"
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """`name`: a token's prefix, which may be shown, or `command line`. `client`: the address of a
-    request, or who is logged in on which machine."""
+    """`name`: a token's prefix, which may be shown, `command line`, or `system` for what nobody asked
+    for. `client`: the address of a request, or who is logged in on which machine."""
 
     name: str
     client: str | None = None

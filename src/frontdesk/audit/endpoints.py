@@ -25,7 +25,8 @@ _FILTERS: dict[str, Filter] = {
     "action": "Only this action, such as `integration.update`.",
     "subject_type": "Only what was done to this kind of thing, such as `webhook`.",
     "subject_id": "Only what was done to this one.",
-    "actor": "Only what was done with the token of this prefix, or on the `command line`.",
+    "actor": "Only what was done with the token of this prefix, on the `command line`, or by the "
+    "`system`.",
 }
 
 
@@ -34,8 +35,12 @@ class AdminAction(BaseModel):
 
     id: str
     created_at: datetime
-    actor: str = Field(description="Prefix of the token, or `command line`.")
-    client: str | None = Field(description="Address of the request, or who was logged in where.")
+    actor: str = Field(
+        description="Prefix of the token, `command line`, or `system` where nobody asked for it."
+    )
+    client: str | None = Field(
+        description="Address of the request, or who was logged in (or what ran) where."
+    )
     request_id: str | None
     action: str
     subject_type: str

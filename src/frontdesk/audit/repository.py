@@ -1,4 +1,5 @@
-"""All SQL of the audit trail. Rows are added and never changed; a list names its account."""
+"""All SQL of the audit trail. Rows are added and never changed; a list names its account, but for the
+operator's own."""
 
 # ruff: noqa: S608 — names put into SQL are constants of the code, never of a caller; values are
 # arguments
@@ -12,6 +13,11 @@ from frontdesk.http.paging import EXACT_TOTAL, ListQuery
 
 _CAN = "SELECT to_regclass('admin_actions') IS NOT NULL"
 
+_CAN_OF_NOBODY = """
+SELECT coalesce(bool_or(NOT attnotnull), false) FROM pg_attribute
+WHERE attrelid = to_regclass('admin_actions') AND attname = 'account_id'
+"""
+
 _ADD = """
 INSERT INTO admin_actions (id, account_id, actor, client, request_id, action, subject_type, subject_id,
     before, after)
@@ -22,15 +28,33 @@ COLUMNS = (
     "id, created_at, actor, client, request_id, action, subject_type, subject_id, before, after"
 )
 
+_NEWEST = f"""
+SELECT account_id, {COLUMNS} FROM admin_actions
+WHERE ($1::uuid IS NULL OR account_id = $1) AND ($2::text IS NULL OR action = $2)
+ORDER BY created_at DESC, id DESC LIMIT $3
+"""
+
 
 async def can_keep(connection: Connection) -> bool:
     """False on a schema from before there was a trail."""
     return bool(await connection.fetch_value(_CAN))
 
 
+async def can_keep_of_nobody(connection: Connection) -> bool:
+    """False on a schema whose trail takes nothing but actions in an account."""
+    return bool(await connection.fetch_value(_CAN_OF_NOBODY))
+
+
 async def add(connection: Connection, *values: object) -> None:
     """One action, in the connection's transaction."""
     await connection.execute(_ADD, *values)
+
+
+async def newest(
+    database: Database, account_id: UUID | None, action: str | None, limit: int
+) -> list[Record]:
+    """The newest actions of all accounts and of none, or of these alone, newest first."""
+    return await database.fetch(_NEWEST, account_id, action, limit)
 
 
 async def page(

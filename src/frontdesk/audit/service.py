@@ -23,11 +23,12 @@ class AuditTrail:
 
     def __init__(self) -> None:
         self._can_keep = False
+        self._can_keep_of_nobody = False
 
     async def record(
         self,
         connection: Connection,
-        account_id: UUID,
+        account_id: UUID | None,
         action: str,
         subject_id: object,
         *,
@@ -35,7 +36,8 @@ class AuditTrail:
         after: Mapping[str, Any] | None = None,
     ) -> None:
         """Put down that whoever acts here did `action` (`<what>.<verb>`). Of `before` and `after` only
-        what differs is kept where there are both. Does nothing where nobody acts."""
+        what differs is kept where there are both. Does nothing where nobody acts. `account_id` None:
+        it concerns the whole database, and only operators see it."""
         actor = acting()
         if actor is None:
             return
@@ -43,6 +45,10 @@ class AuditTrail:
             self._can_keep = await repository.can_keep(connection)
         if not self._can_keep:
             return
+        if account_id is None and not self._can_keep_of_nobody:
+            self._can_keep_of_nobody = await repository.can_keep_of_nobody(connection)
+            if not self._can_keep_of_nobody:
+                return
         if before is not None and after is not None:
             names = [name for name in after if before.get(name) != after[name]]
             before = {name: before.get(name) for name in names}
@@ -60,6 +66,13 @@ class AuditTrail:
             _json(before),
             _json(after),
         )
+
+
+async def newest(
+    database: Database, account_id: UUID | None, action: str | None, limit: int
+) -> list[Record]:
+    """For operators: the newest entries of whoever's, or of this account or action alone."""
+    return await repository.newest(database, account_id, action, limit)
 
 
 async def page(database: Database, account_id: UUID, query: ListQuery) -> tuple[list[Record], int]:

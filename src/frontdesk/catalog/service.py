@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from frontdesk.audit.service import AuditTrail
 from frontdesk.catalog import job_repository as jobs
 from frontdesk.catalog import record_repository, repository
 from frontdesk.catalog import sync_repository as syncs
@@ -60,6 +61,7 @@ class CatalogService:
         """`name_of` names erased residents, whom a sync passes over."""
         self._database = database
         self._name_of = name_of
+        self._audit = AuditTrail()
         self._waiters = 0
         self._resolving: Gathered[repository.Question, Record | None] = Gathered(
             lambda questions: repository.resolve(database, questions)
@@ -205,6 +207,16 @@ class CatalogService:
                         urgency=9,
                     )
             await jobs.wake(connection, integration_id)
+            await self._audit.record(
+                connection,
+                account_id,
+                "integration.sync",
+                integration_id,
+                after={
+                    "models": sorted(chosen if models or resident_ids else declaration.reads),
+                    "residents": len(own),
+                },
+            )
 
     async def begin_data_access(self, account_id: UUID, integration_id: UUID) -> None:
         """Let the worker try what the credentials may read; the answer grows in
@@ -222,6 +234,9 @@ class CatalogService:
                     connection, new_id(), account_id, integration_id, "data_access", urgency=1
                 )
                 await jobs.wake(connection, integration_id)
+            await self._audit.record(
+                connection, account_id, "integration.check_data_access", integration_id
+            )
 
     async def syncing(self, integration_ids: Sequence[UUID]) -> set[UUID]:
         """Which of these integrations have a sync under way."""

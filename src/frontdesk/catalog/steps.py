@@ -77,7 +77,8 @@ class Job:
 @dataclass(slots=True)
 class Run:
     """One step under way: the job, and everything that it needs. `resident` is whose events are
-    being read, once that is known."""
+    being read, once that is known; `failure` why the step failed; `ended_sync` how the sync ended (and
+    after how many seconds) whose last step this was."""
 
     database: Database
     integration: SyncedIntegration
@@ -88,6 +89,8 @@ class Run:
     resident: KnownResident | None = field(default=None)
     name_of: NameOf | None = None
     seal: Seal | None = None
+    failure: Outcome | None = None
+    ended_sync: tuple[str, float] | None = None
 
     @property
     def declaration(self) -> Declaration:
@@ -339,6 +342,8 @@ async def _end_sync(run: Run, connection: Connection) -> None:
         return
     integration = run.integration
     succeeded = ended["steps"] > ended["failed"]
+    outcome = "failed" if not succeeded else "partly" if ended["failed"] else "succeeded"
+    run.ended_sync = (outcome, ended["seconds"])
     partial = bool(from_json(ended["parameters"]).get("partial"))
     await syncs.sync_ended(
         connection,

@@ -7,6 +7,7 @@ connection to a PMS, deletes a record, or holds more than a page.
 """
 
 import random
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from frontdesk.catalog.models import SYNCED, rfc3339
 from frontdesk.catalog.reading import RememberingSession
 from frontdesk.database.pool import Connection, Database, DatabaseUnavailable
 from frontdesk.ids import new_id
+from frontdesk.metrics import counts
 from frontdesk.vault import Seal
 from frontdesk.vendors.contract import (
     Connector,
@@ -158,6 +160,17 @@ class SyncRunner:
             name_of=self._name_of,
             seal=self._seal,
         )
+        began = time.monotonic()
+        # What was cut off, or could not be stored, is counted by whoever does it again.
+        try:
+            await self._take(run)
+        except Unauthorised:
+            _count(run, began)
+            raise
+        _count(run, began)
+
+    async def _take(self, run: steps.Run) -> None:
+        job = run.job
         try:
             await steps.take(run)
         except (NoAnswer, ReadRefused) as error:
@@ -166,7 +179,7 @@ class SyncRunner:
             raise
         except Exception as error:  # noqa: BLE001 — logged and counted
             # A connector's fault: it costs its own job, not the worker that runs all the others.
-            _log.exception("read_fault", job_id=str(job.id), integration_id=str(integration.id))
+            _log.exception("read_fault", job_id=str(job.id), integration_id=str(run.integration.id))
             message = f"The connector could not read the PMS's answer ({type(error).__name__})."
             outcome = Outcome(OutcomeKind.UNKNOWN, "connector_fault", message)
             await self._failed(run, _counted(run, outcome))
@@ -180,7 +193,7 @@ class SyncRunner:
             raise
 
     async def _failed(self, run: steps.Run, verdict: _Verdict) -> None:
-        outcome = verdict.outcome
+        run.failure = outcome = verdict.outcome
         message = run.session.masked(outcome.message or outcome.code)
         refused = outcome.kind is OutcomeKind.UNAUTHORISED
         if run.job.job_type == "data_access" and (verdict.final or verdict.counts or refused):
@@ -256,6 +269,14 @@ def step_of(model: Model, since: str | None, *, urgency: int) -> dict[str, Any]:
         "urgency": urgency,
         "parameters": {} if since is None else {"since": since},
     }
+
+
+def _count(run: steps.Run, began: float) -> None:
+    """The step has ended, and what came of it is stored."""
+    outcome = OutcomeKind.DELIVERED if run.failure is None else run.failure.kind
+    counts.read_ended(run.integration.vendor, outcome.value, time.monotonic() - began)
+    if run.ended_sync is not None:
+        counts.sync_ended(run.integration.vendor, *run.ended_sync)
 
 
 def _since(last: Any) -> str | None:

@@ -79,7 +79,8 @@ FROM (
         coalesce(sum(records), 0) AS records, coalesce(sum(pages), 0) AS pages
     FROM read_jobs WHERE root_job_id = $1 AND id <> $1) AS steps
 WHERE root.id = $1 AND root.finished_at IS NULL AND steps.open = 0
-RETURNING steps.n AS steps, steps.failed AS failed, root.parameters AS parameters
+RETURNING steps.n AS steps, steps.failed AS failed, root.parameters AS parameters,
+    extract(epoch FROM root.finished_at - root.created_at)::float8 AS seconds
 """
 
 # A sync that ended in part is tried again soon; one that brought nothing has not ended anything.
@@ -158,7 +159,7 @@ async def add_steps(
 
 
 async def finish_root(connection: Connection, root_id: UUID) -> Record | None:
-    """End a sync if its last step has ended: `{steps, failed}`, else None."""
+    """End a sync if its last step has ended: `steps failed parameters seconds`, else None."""
     # Two steps that end at once would each see the other open: the root's lock lets one go first.
     if await connection.fetch_value(_LOCK_ROOT, root_id) is None:
         return None

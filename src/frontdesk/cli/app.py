@@ -14,6 +14,7 @@ import typer
 
 from frontdesk.audit.actor import COMMAND_LINE, Actor, acting_as
 from frontdesk.cli.accounts import account_commands, token_commands
+from frontdesk.cli.audit import audit
 from frontdesk.cli.demo import demo
 from frontdesk.cli.doctor import doctor
 from frontdesk.cli.erase import erase
@@ -25,6 +26,7 @@ from frontdesk.cli.processes import api, sandbox, worker
 from frontdesk.cli.purge import purge
 from frontdesk.cli.restored import restored
 from frontdesk.cli.serve import serve
+from frontdesk.cli.upgrade import upgrade_database
 from frontdesk.cli.upkeep import migrate, show_settings
 from frontdesk.cli.vendors import vendors
 from frontdesk.database.embedded import EmbeddedServerError
@@ -50,7 +52,9 @@ app.command()(migrate)
 app.add_typer(account_commands, name="account")
 app.add_typer(token_commands, name="token")
 app.add_typer(keys_commands, name="keys")
+app.command()(upgrade_database)
 app.command("settings")(show_settings)
+app.command()(audit)
 app.command()(purge)
 app.command()(erase)
 app.command()(restored)

@@ -24,10 +24,12 @@ from frontdesk.cli.environment import (
 from frontdesk.cli.failure import FAILED, CommandFailed
 from frontdesk.cli.output import JsonOption, answers, print_json, print_table
 from frontdesk.cli.private_files import TOKEN_FILE
+from frontdesk.database.binaries import BinariesMissingError, find_binaries
 from frontdesk.database.diagnosis import durability, server_clock, server_version
 from frontdesk.database.embedded import EmbeddedServerError
 from frontdesk.database.migrate import MigrationError, current_version, pending
 from frontdesk.database.pool import Database, DatabaseUnavailable
+from frontdesk.database.upgrade import major_of
 from frontdesk.settings import Settings
 from frontdesk.vault import KEY_FILE, EncryptionKeyError, Vault, VaultService, load_keys
 from frontdesk.vendors import templates
@@ -82,6 +84,10 @@ async def _of_database(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding("database", ok=True, found="none yet; serve makes one on its first start")
         yield _key_alone(settings)
         return
+    if settings.database_url is None and (refusal := _unopenable(data_dir_of(settings) / CLUSTER)):
+        yield refusal
+        yield _key_alone(settings)
+        return
     try:
         async with database_url(settings) as url, open_database(settings, url) as database:
             yield await _version(database, where)
@@ -97,6 +103,23 @@ async def _of_database(settings: Settings) -> AsyncIterator[Finding]:
         )
         yield Finding("database", ok=False, found=f"{where}: {error}", advice=advice)
         yield _key_alone(settings)
+
+
+def _unopenable(cluster: Path) -> Finding | None:
+    """What is said of data that no PostgreSQL here can open."""
+    major = major_of(cluster)
+    if major is None:
+        return None
+    try:
+        find_binaries(major)
+    except BinariesMissingError as error:
+        return Finding(
+            "database",
+            ok=False,
+            found=f"embedded server: data of PostgreSQL {major}, which is not here",
+            advice=str(error),
+        )
+    return None
 
 
 async def _version(database: Database, where: str) -> Finding:

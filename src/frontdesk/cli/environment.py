@@ -5,6 +5,7 @@ duration; with `DATABASE_URL` it starts nothing. It refuses to guess: a setting 
 ends the command before anything is touched.
 """
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -18,9 +19,10 @@ from pydantic import ValidationError
 
 from frontdesk.cli.failure import SURROUNDINGS, CommandFailed
 from frontdesk.cli.output import progress_bar
+from frontdesk.database.diagnosis import server_version
 from frontdesk.database.embedded import attach_or_start
 from frontdesk.database.migrate import current_version, migrate, pending
-from frontdesk.database.pool import Database
+from frontdesk.database.pool import Database, DatabaseUnavailable
 from frontdesk.database.releases import previous_release
 from frontdesk.observability import mask_text
 from frontdesk.settings import Settings
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from frontdesk.application import Services
 
 log = structlog.get_logger(__name__)
+
+_LOOK_AGAIN_SECONDS = 1.0
 
 Role = Literal["api", "worker", "command"]
 
@@ -155,6 +159,36 @@ async def bring_up_to_date(settings: Settings, url: str) -> list[str]:
                 bar.update(task, completed=done, total=total, description=f"Migrating: {name}")
 
             return await migrate(database, show)
+
+
+async def wait_for_database(settings: Settings) -> None:
+    """Wait for a database that is away, as long as the settings say: a machine that comes up starts
+    everything at once, and a failover takes some seconds. Raises DatabaseUnavailable after that. What a
+    database that is there refuses (a password, a name) is not waited for, and the embedded server is no
+    such database. To be called before signals are taken over: until then one simply ends the process."""
+    if settings.database_url is None:
+        return
+    url = settings.database_url.get_secret_value()
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + settings.database_start_seconds
+    while True:
+        try:
+            async with open_database(settings, url) as database:
+                # Asked, not only connected to: a pooler takes connections while its database is away.
+                await server_version(database)
+        except DatabaseUnavailable as error:
+            left = deadline - loop.time()
+            if left <= 0:
+                raise
+            log.warning(
+                "database_unavailable",
+                doing="start",
+                reason=mask_text(str(error)),
+                seconds_left=round(left),
+            )
+            await asyncio.sleep(min(_LOOK_AGAIN_SECONDS, left))
+        else:
+            return
 
 
 async def _check_schema(settings: Settings, url: str, role: Role) -> None:

@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import structlog
 import typer
 
-from frontdesk.cli.environment import DataDirOption, data_dir_of, read_settings, services_of
+from frontdesk.cli.environment import (
+    DataDirOption,
+    data_dir_of,
+    read_settings,
+    services_of,
+    wait_for_database,
+)
 from frontdesk.cli.failure import SURROUNDINGS, CommandFailed
 from frontdesk.cli.lifeline import (
     ListenOption,
@@ -263,6 +269,7 @@ async def _api(
     from frontdesk.cli.api_server import ApiServer, configuration
     from frontdesk.metrics.listener import serving
 
+    await wait_for_database(settings)
     loop = asyncio.get_running_loop()
 
     def drain() -> None:
@@ -286,6 +293,7 @@ async def _api(
 async def _worker(settings: Settings, ready: Callable[[], None], *, migrated: bool) -> None:
     from frontdesk.metrics.listener import serving
 
+    await wait_for_database(settings)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

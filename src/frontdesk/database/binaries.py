@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from frontdesk.database.placement import Account, EmbeddedServerError, reachable
@@ -57,16 +58,20 @@ class Binaries:
         return self.directory / "initdb"
 
 
-def find_binaries(major: int | None = None) -> Binaries:
-    """The first PostgreSQL found, of exactly `major` where an existing data directory needs it.
+def find_binaries(major: int | None = None, *, anywhere: bool = False) -> Binaries:
+    """The first PostgreSQL found, of exactly `major` where an existing data directory needs it;
+    `anywhere`: not only where the override points.
 
     Raises BinariesMissingError.
     """
     override = os.environ.get(OVERRIDE)
     candidates = iter([Path(override)]) if override else _candidates()
+    if override and anywhere:
+        candidates = chain(candidates, _candidates())
+        override = None
     seen: list[Binaries] = []
     for directory in candidates:
-        binaries = _inspect(directory)
+        binaries = inspect(directory)
         if binaries is None:
             continue
         seen.append(binaries)
@@ -118,7 +123,8 @@ def _newest_first(directory: Path) -> int:
     return -int(numbers[0]) if numbers else 0
 
 
-def _inspect(directory: Path) -> Binaries | None:
+def inspect(directory: Path) -> Binaries | None:
+    """The PostgreSQL in this bin directory, if there is one."""
     if not all(os.access(directory / program, os.X_OK) for program in _PROGRAMS):
         return None
     output = _output([str(directory / "postgres"), "--version"])
@@ -180,9 +186,9 @@ def _what_to_do(major: int | None, override: str | None, seen: list[Binaries]) -
     if major is not None:
         return (
             f"This data directory was made by PostgreSQL {major}, which is not installed here "
-            f"(found: {found}). Install PostgreSQL {major} or set {OVERRIDE} to its bin "
-            "directory. To move to a newer one: start it so, pg_dump the database frontdesk, "
-            "start Frontdesk on an empty data directory, and load the dump there with psql."
+            f"(found: {found}). Install PostgreSQL {major} beside it; then move the data to the newer "
+            "one with `frontdesk upgrade-database` (`--old-bin` names the old bin directory), or set "
+            f"{OVERRIDE} to the old bin directory and go on with it. Nothing was changed."
         )
     return (
         f"No PostgreSQL {OLDEST_MAJOR} or later was found (found: {found}). Install the wheel "

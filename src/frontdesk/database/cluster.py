@@ -118,8 +118,14 @@ def open_cluster(placement: Placement) -> Cluster:
             f"{placement.cluster} holds files but no PostgreSQL database. Move it away, "
             "or pass another --data-dir."
         )
+    if aside := sorted(placement.data_dir.glob("postgres-*")):
+        # An empty database in its place would pass for the real one.
+        raise EmbeddedServerError(
+            f"{placement.cluster} is not there, but {aside[-1]} is: an upgrade was broken off. Run "
+            "`frontdesk upgrade-database` again."
+        )
     cluster = Cluster(placement, usable_by(find_binaries(), placement.switch_to))
-    _initialise(cluster)
+    initialise(cluster)
     return cluster
 
 
@@ -131,7 +137,8 @@ def pid_file_lines(cluster: Path) -> list[str]:
         return []
 
 
-def _initialise(cluster: Cluster) -> None:
+def initialise(cluster: Cluster) -> None:
+    """Make its directory, with the empty database in it. Raises EmbeddedServerError."""
     # Beside its final place, and renamed when whole: a crash half-way leaves no half database.
     placement = cluster.placement
     unfinished = placement.data_dir / "postgres.unfinished"
@@ -158,7 +165,7 @@ def _initialise(cluster: Cluster) -> None:
         run(single, f"CREATE DATABASE {DATABASE}\n".encode())
         run([initdb, "-D", path, "--sync-only"])
     unfinished.rename(placement.cluster)
-    _sync_directory(placement.data_dir)
+    sync_directory(placement.data_dir)
 
 
 def _run(
@@ -257,7 +264,8 @@ def _give(path: Path, placement: Placement) -> None:
         os.chown(path, placement.switch_to.uid, placement.switch_to.gid)
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Let what was renamed in it outlive a crash."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,7 +1,7 @@
 """SQL of what is done once after a restore; what must lock is a function of the schema
 (database/migrations/0014_operations.sql)."""
 
-from frontdesk.database.pool import Database
+from frontdesk.database.pool import Connection, Database
 
 _WORKERS_LEFT = """
 SELECT coalesce(extract(epoch FROM max(expires_at) - clock_timestamp()), 0)::float8 FROM workers
@@ -19,6 +19,6 @@ async def workers_left(database: Database) -> float:
     return max(0.0, left)
 
 
-async def mark_restored(database: Database, reason: str) -> int:
+async def mark_restored(connection: Connection, reason: str) -> int:
     """Mark every unfinished write as possibly sent; how many there are."""
-    return int(await database.fetch_value(_MARK_RESTORED, reason, patience=_PATIENCE_SECONDS))
+    return int(await connection.fetch_value(_MARK_RESTORED, reason, patience=_PATIENCE_SECONDS))

@@ -7,6 +7,7 @@ once, before the first worker starts; a second time does no harm, and costs anot
 import asyncio
 from collections.abc import Callable
 
+from frontdesk.audit.service import AuditTrail
 from frontdesk.database.pool import Database
 from frontdesk.delivery import restore_repository
 
@@ -32,4 +33,8 @@ async def mark_restored(
         await asyncio.sleep(left + 0.5)
         if await restore_repository.workers_left(database) > 0:
             raise WorkersLiveError
-    return await restore_repository.mark_restored(database, REASON)
+    async with database.transaction() as transaction:
+        marked = await restore_repository.mark_restored(transaction, REASON)
+        after = {"looked_for": marked}
+        await AuditTrail().record(transaction, None, "database.restored", "database", after=after)
+    return marked

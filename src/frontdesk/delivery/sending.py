@@ -182,12 +182,18 @@ class Sender:
             return True
 
     async def _may_go_to(self, holding: Holding, write: Claimed) -> bool:
-        """Whether the address that the event names is still the resident's: it may have changed
-        since the event was accepted, and a message must not reach whom it no longer belongs to."""
+        """Whether the address that the event names is still the resident's, and the integration still
+        lets the PMS send messages: either may have changed since the event was accepted, and a message
+        must not reach whom it no longer belongs to, nor anybody where none is wanted any more."""
         named = write.plan.get("email_to")
-        if named is None or same_address(named, await self._reader.primary_email(holding, write)):
+        if write.plan.get("email_send") and not holding.integration.allow_email_send:
+            message = "This integration does not allow any more that the PMS sends messages; nothing was sent."
+        elif named is None or same_address(named, await self._reader.primary_email(holding, write)):
             return True
-        message = "email_to is no longer the resident's primary e-mail address; nothing was sent."
+        else:
+            message = (
+                "email_to is no longer the resident's primary e-mail address; nothing was sent."
+            )
         refused = Outcome(OutcomeKind.REJECTED, code="not_allowed", message=message)
         transition = after_send(refused, holding.declaration, write.failures)
         row = completion(write, transition, outcome=NOT_SENT)

@@ -99,6 +99,7 @@ def new_write(
         plan=dump_plan(
             prepared.plan,
             email_to=accepted.get("email_to"),
+            email_send=accepted.get("email_send") is True,
             changes=() if target.event is None else accepted.keys() & set(UPDATE_FIELDS),
         ),
         event=record,

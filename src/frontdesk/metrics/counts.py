@@ -16,6 +16,7 @@ GCCollector(registry=REGISTRY)
 
 _SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _PMS_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180)
+_SYNC_SECONDS = (1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
 _BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 _requests = Counter(
@@ -60,6 +61,32 @@ _send_seconds = Histogram(
     "Seconds that a PMS took to answer a send, or to not answer it.",
     ("vendor",),
     buckets=_PMS_SECONDS,
+    registry=REGISTRY,
+)
+_reads = Counter(
+    "frontdesk_reads",
+    "Steps of reading the catalog (a page, a resident's events) that ended, by vendor and outcome.",
+    ("vendor", "outcome"),
+    registry=REGISTRY,
+)
+_read_seconds = Histogram(
+    "frontdesk_read_seconds",
+    "Seconds that such a step took: the PMS's time, waiting for its budget, and storing.",
+    ("vendor",),
+    buckets=_PMS_SECONDS,
+    registry=REGISTRY,
+)
+_syncs = Counter(
+    "frontdesk_syncs",
+    "Syncs that ended, by vendor and outcome (`succeeded`, `partly`, `failed`).",
+    ("vendor", "outcome"),
+    registry=REGISTRY,
+)
+_sync_seconds = Histogram(
+    "frontdesk_sync_seconds",
+    "Seconds from the beginning of a sync to its end, whichever processes took part.",
+    ("vendor",),
+    buckets=_SYNC_SECONDS,
     registry=REGISTRY,
 )
 _circuits_opened = Counter(
@@ -116,6 +143,18 @@ def send_ended(vendor: str, outcome: str, seconds: float | None = None) -> None:
     _sends.labels(vendor, outcome).inc()
     if seconds is not None:
         _send_seconds.labels(vendor).observe(seconds)
+
+
+def read_ended(vendor: str, outcome: str, seconds: float) -> None:
+    """A step of reading the catalog ended."""
+    _reads.labels(vendor, outcome).inc()
+    _read_seconds.labels(vendor).observe(seconds)
+
+
+def sync_ended(vendor: str, outcome: str, seconds: float) -> None:
+    """The last step of a sync ended: all `succeeded`, all `failed`, or `partly`."""
+    _syncs.labels(vendor, outcome).inc()
+    _sync_seconds.labels(vendor).observe(seconds)
 
 
 def circuit_opened(vendor: str, reason: str) -> None:

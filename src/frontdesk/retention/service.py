@@ -5,11 +5,14 @@ next sync rely on, however few days are asked for.
 """
 
 import asyncio
+import socket
 from collections.abc import Callable, Mapping
 from uuid import UUID
 
 import structlog
 
+from frontdesk.audit.actor import SYSTEM, Actor, acting_as
+from frontdesk.audit.service import AuditTrail
 from frontdesk.database.pool import Database
 from frontdesk.retention import repository
 from frontdesk.settings import Settings
@@ -55,6 +58,7 @@ class RetentionService:
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
+        self._audit = AuditTrail()
         self._ages = ages_of(settings)
         self._every_hours = settings.purge_every_hours
 
@@ -85,6 +89,11 @@ class RetentionService:
         stop: asyncio.Event | None = None,
     ) -> dict[str, int]:
         """Delete what is older; how many rows of each kind. `stop` ends it after a portion."""
+        async with self._database.transaction() as transaction:
+            # As it begins: broken off, it has deleted something as well.
+            await self._audit.record(
+                transaction, None, "database.purge", "database", after={"kept_days": dict(ages)}
+            )
         gone = dict.fromkeys(ages, 0)
         stop = stop or asyncio.Event()
         for kind, days in ages.items():
@@ -102,7 +111,8 @@ class RetentionService:
         if self._every_hours is None:
             return
         if await repository.take_turn(self._database, self._every_hours * 3600):
-            gone = await self.purge(self.ages(), stop=stop)
+            with acting_as(Actor(SYSTEM, f"worker@{socket.gethostname()}")):
+                gone = await self.purge(self.ages(), stop=stop)
             log.info("purged", **{kind: count for kind, count in gone.items() if count})
 
     async def _owners(self, kind: str) -> list[UUID | None]:

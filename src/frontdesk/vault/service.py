@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
+from frontdesk.audit.service import AuditTrail
 from frontdesk.database.pool import Connection, Database, Record
 from frontdesk.vault.keys import KeyMismatch, promote_key, remove_key
 from frontdesk.vault.repository import SealedColumn, VaultRepository
@@ -61,6 +62,7 @@ class VaultService:
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
         self._vault = vault
+        self._audit = AuditTrail()
         self._repository = VaultRepository(database)
 
     async def check(self) -> None:
@@ -114,6 +116,9 @@ class VaultService:
                 "FRONTDESK_ENCRYPTION_KEY."
             )
         await self.check()
+        async with self._database.transaction() as transaction:
+            # As it begins: broken off, it has changed something as well.
+            await self._audit.record(transaction, None, "key.rotate", self._vault.fingerprint)
         columns = await self._repository.sealed_columns()
         resealed: dict[str, int] = {}
         # A process that was about to store something while the key changed stores it after our
@@ -154,6 +159,7 @@ class VaultService:
         async with self._database.transaction() as transaction:
             await self._repository.lock_keys(transaction)
             await self._repository.drop_key(transaction, fingerprint)
+            await self._audit.record(transaction, None, "key.drop", fingerprint)
         if mine and self._vault.ring.file is not None:
             remove_key(self._vault.ring.file, fingerprint)
             self._vault.ring.look()

@@ -8,6 +8,7 @@ one attempt at a time: it costs its own deliveries time, and nobody else's.
 
 import asyncio
 import random
+import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from urllib.parse import urlsplit
@@ -16,6 +17,8 @@ from uuid import UUID
 import orjson
 import structlog
 
+from frontdesk.audit.actor import SYSTEM, Actor, acting_as
+from frontdesk.audit.service import AuditTrail
 from frontdesk.database.pool import Database, DatabaseUnavailable, Record
 from frontdesk.metrics import counts
 from frontdesk.outgoing.addresses import AllowedAddresses
@@ -71,7 +74,9 @@ class Dispatcher:
         settings: Settings,
         allowed: AllowedAddresses,
     ) -> None:
+        self._database = database
         self._repository = OutboxRepository(database)
+        self._audit = AuditTrail()
         self._vault = vault
         self._outbox = outbox
         self._settings = settings
@@ -278,15 +283,28 @@ class Dispatcher:
             return
         # Spreads the attempts; nobody's secret hangs on it.
         draw = random.random()  # noqa: S311 — see above
-        disabled = await self._repository.failed(
-            row["id"],
-            row["claims"],
-            delay=max(backoff(row["attempts"], draw), result.retry_after),
-            status=result.status,
-            error=result.error,
-            patience=PATIENCE_SECONDS,
-            reason=_DISABLED,
-        )
+        async with self._database.transaction() as transaction:
+            disabled = await self._repository.failed(
+                transaction,
+                row["id"],
+                row["claims"],
+                delay=max(backoff(row["attempts"], draw), result.retry_after),
+                status=result.status,
+                error=result.error,
+                patience=PATIENCE_SECONDS,
+                reason=_DISABLED,
+            )
+            if disabled is not None:
+                # Whoever started this worker did not ask for it.
+                with acting_as(Actor(SYSTEM, f"worker@{socket.gethostname()}")):
+                    await self._audit.record(
+                        transaction,
+                        disabled["account_id"],
+                        "webhook.disable",
+                        disabled["id"],
+                        before={"active": True, "disabled_reason": None},
+                        after={"active": False, "disabled_reason": disabled["disabled_reason"]},
+                    )
         if disabled is not None:
             counts.webhook_disabled()
             log.warning(

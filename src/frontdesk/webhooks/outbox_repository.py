@@ -142,8 +142,8 @@ failing AS (
     FROM moved WHERE h.id = moved.webhook_id AND NOT moved.test AND h.active
         AND (h.failing_since IS NULL
             OR h.failing_since <= clock_timestamp() - make_interval(secs => $6))
-    RETURNING h.id, h.account_id, h.active)
-SELECT id, account_id FROM failing WHERE NOT active
+    RETURNING h.id, h.account_id, h.active, h.disabled_reason)
+SELECT id, account_id, disabled_reason FROM failing WHERE NOT active
 """
 
 # What waits behind a webhook that is switched off dies when its time has come.
@@ -263,6 +263,7 @@ class OutboxRepository:
 
     async def failed(
         self,
+        connection: Connection,
         delivery_id: UUID,
         claims: int,
         *,
@@ -273,8 +274,8 @@ class OutboxRepository:
         reason: str,
     ) -> Record | None:
         """It was not taken; again after `delay` seconds. The webhook that was switched off by it,
-        because it failed for `patience` seconds: `id account_id`."""
-        return await self._database.fetch_row(
+        because it failed for `patience` seconds: `id account_id disabled_reason`."""
+        return await connection.fetch_row(
             _FAILED, delivery_id, claims, delay, status, error, patience, reason
         )
 

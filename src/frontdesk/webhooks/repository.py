@@ -179,15 +179,19 @@ class WebhookRepository:
         return await self._database.fetch_row(_DELIVERY, account_id, webhook_id, delivery_id)
 
     async def redeliver(
-        self, account_id: UUID, webhook_id: UUID, delivery_id: UUID, seconds: float
+        self,
+        connection: Connection,
+        account_id: UUID,
+        webhook_id: UUID,
+        delivery_id: UUID,
+        seconds: float,
     ) -> Record | None:
         """Send it again now, and try for so many seconds. None: not there, or being sent."""
-        return await self._database.fetch_row(
-            _REDELIVER, account_id, webhook_id, delivery_id, seconds
-        )
+        return await connection.fetch_row(_REDELIVER, account_id, webhook_id, delivery_id, seconds)
 
     async def add_test(
         self,
+        connection: Connection,
         account_id: UUID,
         webhook_id: UUID,
         delivery_id: UUID,
@@ -196,7 +200,7 @@ class WebhookRepository:
         body: str,
     ) -> Record | None:
         """A delivery that is tried once. None: there is no such webhook."""
-        return await self._database.fetch_row(
+        return await connection.fetch_row(
             _ADD_TEST, account_id, webhook_id, delivery_id, destination, trigger, body
         )
 

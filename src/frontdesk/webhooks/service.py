@@ -226,26 +226,45 @@ class WebhookService:
             raise ApiError(
                 Code.CONFLICT, "This webhook is not active; set `active` before sending again."
             )
-        again = await self._repository.redeliver(
-            account_id, webhook["id"], found["id"], PATIENCE_SECONDS
-        )
-        return found if again is None else again
+        async with self._database.transaction() as transaction:
+            again = await self._repository.redeliver(
+                transaction, account_id, webhook["id"], found["id"], PATIENCE_SECONDS
+            )
+            if again is None:
+                return found
+            await self._audit.record(
+                transaction,
+                account_id,
+                "webhook.redeliver",
+                webhook["id"],
+                after={"delivery_id": found["id"], "trigger": found["trigger"]},
+            )
+        return again
 
     async def test(self, account_id: UUID, webhook_id: UUID | None, body: TestCall) -> Record:
         """A delivery with an invented body, tried once, also while the webhook is off. Raises
         ApiError 404."""
         webhook = await self.one(account_id, webhook_id)
         trigger = body.trigger or webhook["triggers"][0]
-        row = await self._repository.add_test(
-            account_id,
-            webhook["id"],
-            new_id(),
-            trial_destination(webhook["id"]),
-            trigger,
-            orjson.dumps(sample_of(trigger)).decode(),
-        )
-        if row is None:
-            raise not_found("webhook")
+        async with self._database.transaction() as transaction:
+            row = await self._repository.add_test(
+                transaction,
+                account_id,
+                webhook["id"],
+                new_id(),
+                trial_destination(webhook["id"]),
+                trigger,
+                orjson.dumps(sample_of(trigger)).decode(),
+            )
+            if row is None:
+                raise not_found("webhook")
+            await self._audit.record(
+                transaction,
+                account_id,
+                "webhook.test",
+                webhook["id"],
+                after={"delivery_id": row["id"], "trigger": trigger},
+            )
         return row
 
     # --- inside -----------------------------------------------------------------------------------

@@ -99,7 +99,8 @@ async def to_retry(
 ) -> list[Record]:
     """Failed writes that nobody has retried yet and that could be retried now, in the order in which
     they were accepted, each with what the retry of one write needs. What could not, because its
-    integration or property is switched off, is left out: it would fill every portion."""
+    integration or property is switched off, or would send a message that its integration does not allow
+    any more, is left out: it would fill every portion."""
     arguments = _Arguments(account_id)
     conditions = [
         *_conditions(wanted, arguments),
@@ -107,6 +108,7 @@ async def to_retry(
         # Of a write whose resident was erased nothing is left to be sent.
         "w.plan <> '{}'::jsonb",
         "i.active AND NOT i.is_archived",
+        "(i.allow_email_send OR w.input->'email_send' IS DISTINCT FROM 'true')",
         """NOT EXISTS (
             SELECT FROM integration_properties AS p
             WHERE p.integration_id = w.integration_id AND NOT p.enabled

@@ -12,12 +12,17 @@ TRACEPARENT = "traceparent"
 
 
 def dump_plan(
-    plan: Plan, *, email_to: str | None = None, changes: Collection[str] = ()
+    plan: Plan,
+    *,
+    email_to: str | None = None,
+    email_send: bool = False,
+    changes: Collection[str] = (),
 ) -> dict[str, Any]:
     """The plan as a JSON object. Its notices are not kept: they went to the caller.
 
-    `email_to` is the address that is checked again before the plan is sent; `changes` are the
-    fields that an update gives, by which it is recognised."""
+    `email_to` is the address that is checked again before the plan is sent, and `email_send` whether
+    the PMS is to send a message, which its integration may forbid meanwhile; `changes` are the fields
+    that an update gives, by which it is recognised."""
     trace = plan.trace
     stored: dict[str, Any] = {
         "operation": plan.operation,
@@ -37,6 +42,8 @@ def dump_plan(
         stored["trace"]["mark"] = trace.mark
     if email_to is not None:
         stored["email_to"] = email_to
+    if email_send:
+        stored["email_send"] = True
     if changes:
         stored["changes"] = sorted(changes)
     _carry_trace(stored)

@@ -67,7 +67,8 @@ SELECT w.id, w.integration_id, w.vendor, w.operation, w.resident_id, w.budget_ke
         SELECT FROM integration_properties AS p
         WHERE p.integration_id = w.integration_id AND NOT p.enabled
             AND p.property_id = (w.event->>'property_id')::uuid
-    ) AS property_disabled
+    ) AS property_disabled,
+    NOT i.allow_email_send AND coalesce(w.input->'email_send' = 'true', false) AS message_forbidden
 FROM chain AS w JOIN integrations AS i ON i.id = w.integration_id
 ORDER BY w.depth DESC LIMIT 1
 """

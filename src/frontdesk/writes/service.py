@@ -234,6 +234,12 @@ def _refuse_closed(row: Row) -> None:
         raise ApiError(Code.CONFLICT, f"The integration of this write is {word}.")
     if row["property_disabled"]:
         raise ApiError(Code.CONFLICT, "The property of this write is disabled; it takes no writes.")
+    if row["message_forbidden"]:
+        raise ApiError(
+            Code.CONFLICT,
+            "This write has email_send, and its integration does not allow any more that the PMS sends "
+            "messages.",
+        )
 
 
 def _id_of_retry(row: Row) -> UUID:
