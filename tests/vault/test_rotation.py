@@ -28,7 +28,7 @@ from frontdesk.vault.keys import add_key, promote_key, remove_key
 from frontdesk.vault.repository import SealedColumn, VaultRepository
 from frontdesk.vault.sealing import UNNAMED, head_of
 
-SEALED_KINDS = ("credentials", "token", "text", "secret", "json")
+SEALED_KINDS = ("credentials", "token", "text", "secret", "json", "texts")
 
 
 @pytest.fixture
@@ -323,10 +323,10 @@ async def test_what_no_key_opens_is_told_and_a_token_of_a_login_is_thrown_away(
 
 async def test_a_value_that_changed_meanwhile_is_not_put_back(database: Database) -> None:
     await database.execute("INSERT INTO vault_secrets VALUES ('x', '\\x0102')")
-    column = SealedColumn("vault_secrets", "sealed", "secret", "name", "name", "text")
+    column = SealedColumn("vault_secrets", "sealed", "secret", "name", (("name", "text"),))
     repository = VaultRepository(database)
-    assert await repository.replace(column, [("x", b"\x01\x03", b"\x02")]) == 0
-    assert await repository.replace(column, [("x", b"\x01\x02", b"\x02")]) == 1
+    assert await repository.replace(column, [(("x",), b"\x01\x03", b"\x02")]) == 0
+    assert await repository.replace(column, [(("x",), b"\x01\x02", b"\x02")]) == 1
     await database.execute("DELETE FROM vault_secrets WHERE name = 'x'")
 
 

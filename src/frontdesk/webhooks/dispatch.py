@@ -19,7 +19,7 @@ from frontdesk.database.pool import Database, DatabaseUnavailable, Record
 from frontdesk.metrics import counts
 from frontdesk.outgoing.addresses import AllowedAddresses
 from frontdesk.settings import Settings
-from frontdesk.vault import UnreadableError, Vault
+from frontdesk.vault import CLEAR, Texts, UnreadableError, Vault
 from frontdesk.webhooks.outbox_repository import OutboxRepository
 from frontdesk.webhooks.sending import Parcel, Result, Sender
 from frontdesk.webhooks.signing import Secrets
@@ -66,7 +66,9 @@ class Dispatcher:
         outbox: Outbox,
         settings: Settings,
         allowed: AllowedAddresses,
+        texts: Texts = CLEAR,
     ) -> None:
+        self._texts = texts
         self._repository = OutboxRepository(database)
         self._vault = vault
         self._outbox = outbox
@@ -208,7 +210,7 @@ class Dispatcher:
         try:
             parcel = self._parcel(row)
         except UnreadableError:
-            result = Result(None, "its secret cannot be opened with this installation's key")
+            result = Result(None, "it cannot be decrypted with this installation's keys")
         else:
             result = await sender.send(parcel)
         finally:
@@ -248,7 +250,7 @@ class Dispatcher:
         return Parcel(
             message_id=str(row["id"]),
             url=row["url"],
-            body=row["body"],
+            body=self._texts.open_whole_text(row["account_id"], row["body"]),
             sequence=row["sequence"],
             secrets=secrets,
             headers=dict(headers),
