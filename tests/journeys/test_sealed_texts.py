@@ -9,13 +9,14 @@ import secrets
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from frontdesk.vault import KEY_FILE, Keyring
-from tests.journeys.served import NOTE_VENDOR, Served, fresh_data_dir, serving, until
+from tests.journeys.served import NOTE_VENDOR, Served, finished, fresh_data_dir, serving, until
 from tests.journeys.test_canaries import VENDORS, dump, files, note_for, spellings
 from tests.journeys.test_rotation import command
 
@@ -172,7 +173,8 @@ def test_a_note_is_nowhere_in_the_database_and_everybody_who_may_reads_it(data_d
             text = canaries.new(f"{declaration.vendor} lost")
             lost[text] = sent(served, declaration, 1, text)[0]
         for text, job_id in lost.items():
-            assert until(lambda job=job_id: served.ended(job), seconds=120)["state"] == "succeeded"
+            end = until(partial(ended, served, job_id), seconds=150)
+            assert end["state"] == "succeeded"
             assert len(served.effects(text)) == 1
 
         # One that was refused, and retried.
@@ -250,6 +252,11 @@ def test_a_note_is_nowhere_in_the_database_and_everybody_who_may_reads_it(data_d
         assert canaries.found_in(asyncio.run(dump(data_dir))) == set()
     shown = {"log": served.command.said().encode(), **dict(files(data_dir))}
     assert {name: found for name, text in shown.items() if (found := canaries.found_in(text))} == {}
+
+
+def ended(served: Served, job_id: str) -> dict[str, Any] | None:
+    """The status of a write that has ended."""
+    return finished(served.status(job_id, wait=10))
 
 
 def waiting(served: Served, hook: Mapping[str, Any]) -> bool:
