@@ -84,7 +84,7 @@ async def open_services(settings: Settings, database_url: str, *, role: Role) ->
     """The services of a process, on a database whose schema is current.
 
     Raises DatabaseUnavailable, EncryptionKeyError (KeyMismatch where the database's credentials are
-    stored with another key), BadTemplateError.
+    stored with another key; also where the schema is too old to encrypt texts), BadTemplateError.
     """
     use_templates(settings)
     embedded = settings.database_url is None
@@ -101,6 +101,8 @@ async def open_services(settings: Settings, database_url: str, *, role: Role) ->
     try:
         services = _composed(settings, database, vault)
         await services.keys.check()
+        if settings.encrypt_personal_data and role != "command":
+            await services.keys.check_texts()
     except BaseException:
         await database.close()
         raise

@@ -6,10 +6,13 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.conftest import make_settings
 
+from frontdesk.application import open_services
+from frontdesk.database.pool import Database
 from frontdesk.events.fields import EVENT_FIELDS, Kind
 from frontdesk.ids import new_id
-from frontdesk.vault import TEXT_FIELDS, Keyring, Texts, UnreadableError, Vault
+from frontdesk.vault import TEXT_FIELDS, EncryptionKeyError, Keyring, Texts, UnreadableError, Vault
 from frontdesk.vault.sealing import MARK, is_sealed_text
 
 KEY = b"0123456789abcdef0123456789abcdef"
@@ -31,6 +34,30 @@ def sealing() -> Texts:
 def stored(document: Any) -> str:
     """As `jsonb` gives it back."""
     return orjson.dumps(document).decode()
+
+
+async def test_a_process_seals_no_text_where_the_schema_could_not_tell_of_it(
+    database_url: str, database: Database
+) -> None:
+    settings = make_settings(encrypt_personal_data=True)
+    rows = await database.fetch(
+        "SELECT c.relname, a.attname, d.description FROM pg_description AS d "
+        "JOIN pg_class AS c ON c.oid = d.objoid "
+        "JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = d.objsubid "
+        "WHERE d.description LIKE 'sealed texts of %'"
+    )
+    try:
+        for row in rows:
+            await database.execute(f"COMMENT ON COLUMN {row['relname']}.{row['attname']} IS NULL")
+        with pytest.raises(EncryptionKeyError, match="frontdesk migrate"):
+            await open_services(settings, database_url, role="worker")
+    finally:
+        for row in rows:
+            await database.execute(
+                f"COMMENT ON COLUMN {row['relname']}.{row['attname']} IS '{row['description']}'"
+            )
+    services = await open_services(settings, database_url, role="worker")
+    await services.close()
 
 
 @given(DOCUMENTS)

@@ -22,6 +22,9 @@ FORGET_KEY = "DELETE FROM encryption_keys WHERE fingerprint = $1"
 DROPPED_KEYS = "SELECT fingerprint FROM dropped_keys"
 NOTE_DROPPED = "INSERT INTO dropped_keys (fingerprint) VALUES ($1) ON CONFLICT DO NOTHING"
 HAS_KEYS = "SELECT to_regclass('encryption_keys') IS NOT NULL"
+KNOWS_TEXTS = (
+    "SELECT EXISTS (SELECT FROM pg_description WHERE description LIKE 'sealed texts of %')"
+)
 IS_MIGRATED = "SELECT to_regclass('vault_secrets') IS NOT NULL"
 SECRET = "SELECT sealed FROM vault_secrets WHERE name = $1"  # noqa: S105 (a statement)
 _KEEP_SECRET = """
@@ -121,6 +124,10 @@ class VaultRepository:
     async def is_migrated(self, connection: Connection) -> bool:
         """Whether the tables of migration 0015 are there: an older schema may yet be served."""
         return bool(await connection.fetch_value(IS_MIGRATED))
+
+    async def knows_texts(self) -> bool:
+        """Whether the schema says which columns may hold sealed texts (migration 0017)."""
+        return bool(await self._database.fetch_value(KNOWS_TEXTS))
 
     async def secret(self, connection: Connection, name: str) -> bytes | None:
         sealed: bytes | None = await connection.fetch_value(SECRET, name)

@@ -14,7 +14,7 @@ from uuid import UUID
 import orjson
 
 from frontdesk.database.pool import Connection, Database, Record
-from frontdesk.vault.keys import KeyMismatch, promote_key, remove_key
+from frontdesk.vault.keys import EncryptionKeyError, KeyMismatch, promote_key, remove_key
 from frontdesk.vault.repository import Change, RowKey, SealedColumn, VaultRepository
 from frontdesk.vault.sealing import (
     UNNAMED,
@@ -83,6 +83,15 @@ class VaultService:
             compare(known, self._vault, dropped)
             await self._repository.keep_key(transaction, self._vault.fingerprint)
             await self._take_scope_key(transaction, known, migrated)
+
+    async def check_texts(self) -> None:
+        """Make sure that sealed texts will be found again when a key is replaced: on a schema that does
+        not know of them, the key that they need could be dropped. Raises EncryptionKeyError."""
+        if not await self._repository.knows_texts():
+            raise EncryptionKeyError(
+                "FRONTDESK_ENCRYPT_PERSONAL_DATA needs this release's database schema: run "
+                "`frontdesk migrate`, then start again."
+            )
 
     async def state(self) -> list[KeyState]:
         """Every key that is here or known: those of this process first, in their order."""
