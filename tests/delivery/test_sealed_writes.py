@@ -13,7 +13,7 @@ from frontdesk.delivery.repository import DeliveryRepository
 from frontdesk.errors import ApiError
 from frontdesk.ids import new_id
 from frontdesk.vault import CLEAR, Texts, Vault
-from frontdesk.writes.intake import Accepted, Intake, NewWrite, Replayed
+from frontdesk.writes.intake import Accepted, Intake, Mismatched, NewWrite, Replayed
 from frontdesk.writes.service import WritesService
 from tests.delivery.stock import PLAN, Stock, new_write, stock
 
@@ -174,8 +174,13 @@ async def test_an_answer_is_replayed_in_the_clear_and_stored_sealed(database: Da
     )
     assert orjson.loads(kept)["job_id"] == "j"
     assert "hello" not in kept
+    # Nor does the fingerprint of the request confirm a guess of what it said.
+    assert not await database.fetch_value(
+        "SELECT fingerprint = '\\x00ff' FROM idempotency_keys WHERE account_id = $1", the.account_id
+    )
     for texts in (ON, OFF):
         intake = Intake(database, queue=10, batch=10, texts=texts)
+        assert isinstance(await intake.look_up(the.account_id, "k", "00fe"), Mismatched)
         looked_up = await intake.look_up(the.account_id, "k", "00ff")
         again = await intake.submit(new_write(the, new_id(), **key))
         assert isinstance(looked_up, Replayed)

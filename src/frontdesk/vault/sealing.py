@@ -185,6 +185,12 @@ class Vault:
         text = b"erased" + integration_id.bytes + x_id.encode()
         return hmac.new(self._scope_key, text, hashlib.sha256).hexdigest()
 
+    def request_name(self, fingerprint: str) -> str:
+        """What is kept of a request's fingerprint where its text is sealed: a keyed hash (hex), by which
+        a guess of the text cannot be confirmed."""
+        text = b"request" + fingerprint.encode()
+        return hmac.new(self._scope_key, text, hashlib.sha256).hexdigest()
+
     def budget_scope(
         self, declaration: Declaration, credentials: Mapping[str, Any], integration_id: UUID
     ) -> str:

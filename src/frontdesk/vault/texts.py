@@ -71,6 +71,19 @@ class Texts:
             return value
         return self._vault.seal_json(owner, value)
 
+    def seal_fingerprint(self, fingerprint: str | None) -> str | None:
+        """A request's fingerprint (hex) as it is kept: a hash of its text alone would tell whoever
+        guesses the text that he is right."""
+        if self._vault is None or not self.sealing or fingerprint is None:
+            return fingerprint
+        return self._vault.request_name(fingerprint)
+
+    def is_fingerprint(self, kept: str, fingerprint: str) -> bool:
+        """Whether this is the fingerprint that was kept, in either form."""
+        if kept == fingerprint:
+            return True
+        return self._vault is not None and kept == self._vault.request_name(fingerprint)
+
     # --- out of it ------------------------------------------------------------------------------
 
     def loads(self, account_id: UUID, raw: str) -> Any:

@@ -234,7 +234,7 @@ class Intake:
             "id": call.id,
             "account_id": call.account_id,
             "idempotency_key": call.idempotency_key,
-            "fingerprint": call.fingerprint,
+            "fingerprint": self._texts.seal_fingerprint(call.fingerprint),
             "answer": answer,
         }
         try:
@@ -263,12 +263,13 @@ class Intake:
                 row[name] = self._texts.seal(write.account_id, row[name])
             # The database does not look into it, and what it holds has each vendor's own form.
             row["plan"] = self._texts.seal_json(write.id, write.plan)
+            row["fingerprint"] = self._texts.seal_fingerprint(write.fingerprint)
         return row
 
     def _replay(
         self, account_id: UUID, taken: intake_repository.Taken, fingerprint: str
     ) -> Replayed | Mismatched:
-        if taken.fingerprint.hex() != fingerprint:
+        if not self._texts.is_fingerprint(taken.fingerprint.hex(), fingerprint):
             return Mismatched()
         return Replayed(taken.job_id, self._texts.loads(account_id, taken.answer))
 
