@@ -35,6 +35,7 @@ from frontdesk.application import Role, Services, create_app, open_services
 from frontdesk.database.migrate import migrate
 from frontdesk.database.pool import Database
 from frontdesk.settings import Settings
+from tests.order import spread
 
 # The default shows the local variables of every frame of an error: secrets among them.
 structlog.configure(
@@ -119,6 +120,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if server is not None:
         del os.environ[SERVER_VARIABLE]
         server.stop()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several workers share the run, what takes long does not come last."""
+    items[:] = spread(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 
 @pytest.fixture(scope="session")

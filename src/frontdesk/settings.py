@@ -111,7 +111,11 @@ class Settings(BaseSettings):
         description="Seconds without a heartbeat after which a worker's integrations are taken over.",
     )
     worker_slots: int = Field(
-        256, ge=1, le=2000, description="PMS calls that one worker process has under way at once."
+        256,
+        ge=1,
+        le=2000,
+        description="Writes that one worker process has in its hands at once. Those whose PMS takes longer than 2 s "
+        "count apart, up to four times as many: PMSs that hang hold nobody else back.",
     )
     webhook_slots: int = Field(
         64, ge=1, le=1000, description="Webhook deliveries that one worker process has under way."

@@ -33,6 +33,8 @@ from frontdesk.vendors.registry import vendors
 from tests.conftest import CallerAccount, LiveServer, in_a_thread, make_settings
 from tests.integrations.world import PATH, body_of
 
+pytestmark = pytest.mark.long
+
 CHECKS: list[CheckFunction] = [
     not_a_server_error,
     status_code_conformance,

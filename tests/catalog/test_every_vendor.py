@@ -18,6 +18,8 @@ from frontdesk.vendors.registry import connector_of, vendors
 from tests.catalog.world import PaperIntegration, an_integration, rows
 from tests.vendors.live import LiveSession, live_session
 
+pytestmark = pytest.mark.long
+
 READABLE = [code for code, vendor in vendors().items() if vendor.connector is not None]
 
 

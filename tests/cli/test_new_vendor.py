@@ -20,6 +20,8 @@ from frontdesk.cli.app import run
 from frontdesk.vendors.registry import vendors
 from tests.cli.shell import Shell
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER, CODE = "green_tree", "GREEN_TREE"
 LONGEST = "abcdefghij_lmnopqrst"

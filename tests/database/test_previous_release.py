@@ -18,7 +18,7 @@ from tests.journeys.served import NOTE_VENDOR
 
 from frontdesk.database.releases import previous_release
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).resolve().parents[2]
 

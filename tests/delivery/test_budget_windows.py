@@ -19,7 +19,7 @@ from hypothesis.errors import FlakyFailure
 
 from frontdesk.database.pool import Database
 from frontdesk.delivery.budget_repository import BudgetRepository
-from frontdesk.delivery.budgets import KEPT_FROM_SYNC, granted_life
+from frontdesk.delivery.budgets import KEPT_FROM_SYNC, counted_life, granted_life
 from frontdesk.ids import new_id
 
 PROCESSES = 3
@@ -215,7 +215,7 @@ async def _take(database: Database, vendor: Vendor, scope: str, step: Step) -> N
                 "SELECT return_budget($1, 'm', $2::jsonb, $3)",
                 *(scope, orjson.dumps(vendor.windows).decode(), unused),
             )
-    answered, void = vendor.now(), asked + granted_life(vendor.windows)
+    answered, void = vendor.now(), asked + counted_life(granted_life(vendor.windows))
     if answered >= void:
         return  # it came too late to be used
     made = answered + (void - answered) * step.when
@@ -225,7 +225,7 @@ async def _take(database: Database, vendor: Vendor, scope: str, step: Step) -> N
 def _taking(vendor: Vendor, scope: str, count: int, keep: float) -> tuple[str, *tuple[object, ...]]:
     statement = "SELECT granted, wait FROM take_budget($1, 'm', $2::jsonb, $3, $4, $5)"
     windows = orjson.dumps(vendor.windows).decode()
-    return statement, scope, windows, count, keep, granted_life(vendor.windows)
+    return statement, scope, windows, count, keep, counted_life(granted_life(vendor.windows))
 
 
 async def _pass(database: Database, vendor: Vendor, scope: str, seconds: int) -> None:

@@ -28,6 +28,8 @@ from frontdesk.database.pool import Database
 from tests.delivery.promise import Accepted
 from tests.delivery.world import Hand, Site, World
 
+pytestmark = pytest.mark.long
+
 T = TypeVar("T")
 
 EXAMPLES = 25

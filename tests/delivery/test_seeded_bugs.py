@@ -11,6 +11,8 @@ import pytest
 
 from tests.delivery.test_model import POSSIBLE, Chance, Desk, desk
 
+pytestmark = pytest.mark.long
+
 Step = tuple[str, Chance]
 
 

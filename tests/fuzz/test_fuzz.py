@@ -6,6 +6,8 @@ from tests.fuzz import answers, requests
 from tests.fuzz.driver import search
 from tests.fuzz.target import Target
 
+pytestmark = pytest.mark.long
+
 INPUTS = 2_000
 SEED = "make test"
 

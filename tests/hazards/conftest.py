@@ -191,9 +191,15 @@ class World:
 
 @asynccontextmanager
 async def running_world(
-    vendor: str, database_url: str, folder: Path, *, drain_seconds: float = 1, **changes: Any
+    vendor: str,
+    database_url: str,
+    folder: Path,
+    *,
+    drain_seconds: float = 1,
+    slots: int = 256,
+    **changes: Any,
 ) -> AsyncIterator[World]:
-    settings = make_settings(drain_seconds=drain_seconds, **changes)
+    settings = make_settings(drain_seconds=drain_seconds, worker_slots=slots, **changes)
     services = await open_services(settings, database_url, role="worker")
     async with running_sandbox(folder, vendor) as sandbox:
         world = World(

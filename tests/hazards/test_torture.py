@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from torture.processes import ROOT
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 
 SETTLES_WITHIN_SECONDS = "40"
 """Vendors whose lost answers take minutes to settle are left to `make torture`."""

@@ -19,7 +19,7 @@ from tests.hazards.conftest import eventually
 from tests.journeys.replicated import ReplicatedPair
 from tests.journeys.served import fresh_data_dir
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 
 
 @pytest.fixture

@@ -25,6 +25,8 @@ from frontdesk.vendors.declaration import CredentialKey, Declaration
 from frontdesk.vendors.registry import vendors
 from tests.journeys.served import Served, call, fresh_data_dir, serving, until
 
+pytestmark = pytest.mark.long
+
 VENDORS = [
     vendor.declaration for vendor in vendors().values() if vendor.connector and vendor.declaration
 ]

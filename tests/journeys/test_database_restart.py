@@ -13,6 +13,8 @@ from tests.journeys.load import Answer, Load
 from tests.journeys.replicated import Server
 from tests.journeys.served import fresh_data_dir, until
 
+pytestmark = pytest.mark.long
+
 PATIENCE_SECONDS = 2.0
 LONGEST_ANSWER_SECONDS = 2 * PATIENCE_SECONDS + 20.0
 """What the operations page states, for this patience."""

@@ -6,6 +6,8 @@ import pytest
 from tests.journeys.failover import GOES_ON_WITHIN_SECONDS, drill
 from tests.journeys.served import fresh_data_dir
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.timeout(500)
 def test_killed_primary_stops_writes_with_503_and_its_standby_goes_on_with_every_2xx() -> None:

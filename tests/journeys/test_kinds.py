@@ -11,7 +11,7 @@ import pytest
 from frontdesk.vendors.registry import vendors
 from tests.journeys.served import Served, fresh_data_dir, serving
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
 EVENTS = "/v1/events/residents"
 NOTE: Mapping[str, Any] = {

@@ -20,7 +20,7 @@ from tests.conftest import ENCRYPTION_KEY, in_a_thread, url_of
 from tests.journeys.fleet import answering_at, new_token
 from tests.journeys.served import NOTE_VENDOR, Command, Served, until
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
 POOLER_VARIABLE = "FRONTDESK_TEST_POOLER_URL"
 

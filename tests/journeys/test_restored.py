@@ -20,6 +20,8 @@ from tests.journeys.fleet import answering_at, fleet
 from tests.journeys.load import Caller, Load
 from tests.journeys.served import Command, Served, until
 
+pytestmark = pytest.mark.long
+
 HELD_BACK_SECONDS = 2.0
 
 

@@ -14,6 +14,8 @@ import pytest
 from frontdesk.vault import KEY_FILE, Keyring
 from tests.journeys.served import NOTE_VENDOR, Served, fresh_data_dir, serving, until
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def data_dir() -> Iterator[Path]:

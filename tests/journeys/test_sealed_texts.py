@@ -20,6 +20,8 @@ from tests.journeys.served import NOTE_VENDOR, Served, finished, fresh_data_dir,
 from tests.journeys.test_canaries import VENDORS, dump, files, note_for, spellings
 from tests.journeys.test_rotation import command
 
+pytestmark = pytest.mark.long
+
 PATH = "/v1/events/residents?ignore_unknown_fields=true"
 CHANGING = [declaration for declaration in VENDORS if declaration.update is not None]
 

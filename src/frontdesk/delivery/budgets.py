@@ -2,7 +2,8 @@
 asks for them, and the concurrency of a scope, which one worker holds whole."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+import math
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
@@ -19,14 +20,39 @@ sync. Sync never takes the last quarter."""
 KEPT_FROM_SYNC = 0.25
 LONGEST_WAIT_SECONDS = 60.0
 NOTED_FOR_SECONDS = 30.0
+TRANSIT_SECONDS = 0.1
+"""What a request may take from its first byte to the PMS's own count of it."""
+SLOW_FOR_SECONDS = 60.0
 _CADENCE_SECONDS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86400}
 
 
-def granted_life(windows: Sequence[Sequence[int]]) -> float:
+def granted_life(windows: Sequence[Sequence[int]], *, connects_slowly: bool = False) -> float:
     """Seconds for which a granted call may wait before it is made: 1, or less where a window is so
-    short that waiting calls would crowd the next one."""
+    short that waiting calls would crowd the next one; unless connecting takes longer than that."""
     shortest = min((seconds for _, seconds in windows), default=60)
-    return min(1.0, max(0.25, shortest / 10))
+    return 1.0 if connects_slowly else min(1.0, max(0.25, shortest / 10))
+
+
+def counted_life(life: float) -> float:
+    """Seconds after its grant until which a call may arrive at the PMS, and is reckoned with."""
+    return life + TRANSIT_SECONDS
+
+
+class Connecting:
+    """Whether connections to the PMSs of one scope stood too late for what was granted, of late. What
+    is granted lives longer then: else a PMS that is far away would never be called."""
+
+    def __init__(self) -> None:
+        self._until = 0.0
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether one was late within the last minute."""
+        return clock.now() < self._until
+
+    def was_late(self) -> None:
+        """A call could not leave, because its connection stood too late."""
+        self._until = clock.now() + SLOW_FOR_SECONDS
 
 
 class Budgets:
@@ -69,18 +95,24 @@ class Budgets:
         declaration: Declaration,
         method: str,
         purpose: Purpose,
-    ) -> None:
-        """Wait until a read may be made. Raises `ReadRefused` (not_now) if that is too far."""
+        connecting: Connecting,
+    ) -> float:
+        """Wait until a read may be made. Gives the moment, by `clock.now`, from which on it must not
+        be any more. Raises `ReadRefused` (not_now) if its turn is too far away."""
+        leave_before = math.inf
         for budget in self.of(integration, declaration, method):
+            life = granted_life(budget["windows"], connects_slowly=connecting.is_slow)
             while True:
+                asked_at = clock.now()
                 granted, wait = await self._repository.take_budget(
                     budget["scope"],
                     budget["method"],
                     budget["windows"],
                     keep=KEPT_FROM_SYNC if purpose == "sync" else 0.0,
-                    life=granted_life(budget["windows"]),
+                    life=counted_life(life),
                 )
                 if granted:
+                    leave_before = min(leave_before, asked_at + life)
                     break
                 if wait > LONGEST_WAIT_SECONDS:
                     raise ReadRefused(
@@ -93,6 +125,7 @@ class Budgets:
                         )
                     )
                 await asyncio.sleep(max(wait, 0.01))
+        return leave_before
 
     async def slow_down(
         self, integration: Integration, declaration: Declaration, method: str, seconds: float
@@ -138,27 +171,42 @@ class Budgets:
 
 
 class ScopeGate:
-    """Calls under way at once in one budget scope. Writes reserve what is free; reads queue."""
+    """Calls under way at once in one budget scope. Writes reserve what is free, and queue where they
+    were claimed ahead; reads queue before them."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self._used = 0
         self._syncing = 0
         self._freed = asyncio.Event()
+        self._queue: list[Callable[[], bool]] = []
 
     @property
     def free(self) -> int:
         """Places that a claim may reserve at this moment."""
         return max(0, self.capacity - self._used)
 
-    def reserve(self, count: int) -> None:
-        """Take places for claimed writes; the caller has looked at `free` in the same turn."""
-        self._used += count
+    def reserve(self) -> None:
+        """Take a place for a write; the caller has looked at `free` in the same turn."""
+        self._used += 1
 
-    def release(self, count: int = 1) -> None:
-        """Give places back."""
-        self._used -= count
+    def release(self) -> None:
+        """Give a place back."""
+        self._used -= 1
         self._freed.set()
+        if self._queue:
+            # In the next turn: a read that waits has been woken before.
+            asyncio.get_running_loop().call_soon(self._offer)
+
+    def queue(self, take: Callable[[], bool]) -> None:
+        """Have `take` called, in the order of the queue, now and whenever a place is free: it reserves one,
+        or says False, and stays."""
+        self._queue.append(take)
+        # What was free when it was claimed ahead may be given back by now.
+        self._offer()
+
+    def _offer(self) -> None:
+        self._queue = [take for take in self._queue if not (self.free and take())]
 
     @asynccontextmanager
     async def reading(self, purpose: Purpose) -> AsyncIterator[None]:

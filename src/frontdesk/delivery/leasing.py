@@ -146,7 +146,9 @@ class Leases:
         for holdings in by_scope.values():
             if excess <= 0:
                 break
-            if not any(holding.writing or self._is_busy(holding) for holding in holdings):
+            if not any(
+                holding.writing or holding.ahead or self._is_busy(holding) for holding in holdings
+            ):
                 surplus += [holding.integration.id for holding in holdings]
                 excess -= 1
         return surplus

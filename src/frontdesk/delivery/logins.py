@@ -12,6 +12,7 @@ import structlog
 
 from frontdesk.delivery import clock
 from frontdesk.delivery.budgets import Budgets
+from frontdesk.delivery.granted import call_granted
 from frontdesk.delivery.holding import Holding
 from frontdesk.delivery.stopping import Stopping
 from frontdesk.delivery.wire import Wire
@@ -135,10 +136,7 @@ class Logins:
     async def _log_in(self, holding: Holding, login: Login, name: str) -> _Known:
         request = login.request(holding.access)
         try:
-            await self._budgets.take(
-                holding.integration, holding.declaration, request.budget_key, "write"
-            )
-            exchange = await self._wire.send(request, timeout_s=holding.declaration.timeout_s)
+            exchange, _ = await call_granted(self._budgets, self._wire, holding, request, "write")
             value = login.token_of(exchange.answer)
         except BaseException as error:
             await self._sessions.give_up_login(name)

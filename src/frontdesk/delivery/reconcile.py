@@ -32,8 +32,9 @@ log = structlog.get_logger(__name__)
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 15.0
-LOOKS_WHILE_SETTLING = 6
+LOOKS_WHILE_SETTLING = 3
 """Where a vendor's figures are long, so many looks at most once the first seconds are over."""
+PAUSES_GROW_BY = 3.0
 REFUSALS_TO_GIVE_UP = 5
 
 
@@ -155,7 +156,7 @@ class Reconciler:
         # Often at first, when the record is most likely to turn up, then ever more seldom: each look
         # costs the vendor's budget a call that a write could have had.
         longest = max(LONGEST_PAUSE_SECONDS, (waited + left) / LOOKS_WHILE_SETTLING)
-        pause = min(longest, max(FIRST_PAUSE_SECONDS, waited))
+        pause = min(longest, max(FIRST_PAUSE_SECONDS, PAUSES_GROW_BY * waited))
         return Transition("reconciling", delay=min(pause, left + 0.05))
 
     async def _not_askable(self, holding: Holding, write: Claimed, reason: str) -> None:

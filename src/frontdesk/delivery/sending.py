@@ -35,6 +35,7 @@ from frontdesk.writes.plans import load_plan, same_address
 log = structlog.get_logger(__name__)
 
 DATABASE_PAUSE_SECONDS = 0.5
+AHEAD_PAUSE_SECONDS = 1.0
 
 SEND_WITHIN_SECONDS = 2.0
 """Between the commit that puts an attempt on disk and its first byte; past it nothing is sent."""
@@ -101,11 +102,14 @@ class Sender:
             )
             outcome = holding.connector.judge(plan, exchange.answer)
         except NotSent:
+            holding.scope.connecting.was_late()
             await self.not_sent(holding, write, "the moment to send it had passed")
             return
         except NoAnswer as error:
             outcome = _without_answer(error)
         answered_at = clock.now()
+        if exchange is not None:
+            holding.note_call(answered_at - began)
         if exchange is not None and await self._is_outdated(holding, token, exchange.answer):
             # Nothing was written, and the credentials may be good: with a new token it goes again.
             transition = Transition("retrying")
@@ -135,6 +139,16 @@ class Sender:
         row = completion(write, transition, outcome=NOT_SENT)
         row |= {"code": NOT_SENT, "message": why, "send_within": SEND_WITHIN_SECONDS}
         await self._finisher.finish(holding.worker_id, row)
+
+    async def not_begun(self, holding: Holding, write: Claimed) -> None:
+        """It was claimed ahead, and no call of its integration ended in time for it to begin."""
+        if write.state == "reconciling":
+            row = completion(
+                write, Transition("reconciling", delay=AHEAD_PAUSE_SECONDS), outcome=NOT_SENT
+            )
+            await self._finisher.finish(holding.worker_id, row)
+        else:
+            await self.not_sent(holding, write, "the calls before it took too long")
 
     async def _prepare(self, holding: Holding, write: Claimed, plan: Plan) -> _Prepared | None:
         """Everything that comes before the send. None where it is not to be sent now, which has

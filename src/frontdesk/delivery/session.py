@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from frontdesk.delivery import clock
 from frontdesk.delivery.budgets import Budgets, Purpose
+from frontdesk.delivery.granted import call_granted
 from frontdesk.delivery.holding import Holding
 from frontdesk.delivery.logins import Logins
 from frontdesk.delivery.stopping import Stopping
@@ -70,15 +70,12 @@ class ReadSession:
     async def _call(self, request: Request) -> Answer:
         holding = self._holding
         declaration = holding.declaration
-        await self._budgets.take(
-            holding.integration, declaration, request.budget_key, self._purpose
-        )
         async with holding.scope.gate.reading(self._purpose):
-            # Again: it may have opened while this call waited, and only a probe may close it.
-            self._check_circuit()
-            began = clock.now()
             try:
-                exchange = await self._wire.send(request, timeout_s=declaration.timeout_s)
+                # The circuit may have opened while it waited, and only a probe may close it.
+                exchange, began = await call_granted(
+                    self._budgets, self._wire, holding, request, self._purpose, self._check_circuit
+                )
             except NoAnswer as error:
                 await self._stopping.no_answer(holding, str(error))
                 raise

@@ -18,9 +18,10 @@ from frontdesk.catalog.service import CatalogService
 from frontdesk.database.pool import Database, DatabaseUnavailable
 from frontdesk.delivery import clock
 from frontdesk.delivery.budget_repository import BudgetRepository
-from frontdesk.delivery.budgets import Budgets, granted_life
+from frontdesk.delivery.budgets import Budgets
+from frontdesk.delivery.claiming import Claims
 from frontdesk.delivery.finishing import Finisher, completion
-from frontdesk.delivery.holding import Holding, Place
+from frontdesk.delivery.holding import Place
 from frontdesk.delivery.leasing import Leases
 from frontdesk.delivery.logins import Logins
 from frontdesk.delivery.outcomes import Transition, after_fault
@@ -29,6 +30,7 @@ from frontdesk.delivery.reconcile import Reconciler
 from frontdesk.delivery.relooking import Relooker
 from frontdesk.delivery.repository import Claimed, DeliveryRepository
 from frontdesk.delivery.sending import SEND_WITHIN_SECONDS, Sender
+from frontdesk.delivery.slots import SLOW_TIMES, Slots
 from frontdesk.delivery.stopping import Stopping
 from frontdesk.delivery.syncing import Syncer
 from frontdesk.delivery.wire import Wire
@@ -93,7 +95,8 @@ class Worker:
         self._stopping = Stopping(self._repository)
         self._finisher = Finisher(self._repository, texts)
         self._wire = Wire(
-            connections=services.settings.worker_slots * 2,
+            # Twice the slots: reads need connections too.
+            connections=services.settings.worker_slots * (SLOW_TIMES + 2),
             allowed=AllowedAddresses.parse(services.settings.allowed_addresses),
             hosts=[host for vendor in vendors().values() for host in vendor.declaration.hosts],
         )
@@ -126,7 +129,9 @@ class Worker:
         self._holdings = self._leases.holdings
         self._tasks: set[asyncio.Task[None]] = set()
         self._reads: set[asyncio.Task[None]] = set()
-        self._in_flight = 0
+        self._claims = Claims(
+            self._budgets, self._holdings, Slots(services.settings.worker_slots), self._want
+        )
         self._wanted: set[UUID] = set()
         self._claiming: set[UUID] = set()
         self._next_poll = 0.0
@@ -259,112 +264,48 @@ class Worker:
                     self._wake.set()
 
     async def _claim(self, wanted: set[UUID]) -> None:
-        """One claim for every integration that may have something to send and has a free slot."""
-        asked, reserved = self._ask(wanted)
-        if not asked or self._stop.is_set():
-            self._release(reserved)
+        """One claim for every integration that may have something to send and has room for it."""
+        if not self._leases.alive:
             return
-        began = clock.now()
+        asked = self._claims.ask(wanted)
+        if not asked.rows or self._stop.is_set():
+            self._claims.cancel(asked)
+            return
         try:
             claimed, exhausted = await self._repository.claim(
-                self._leases.worker_id, asked, SEND_WITHIN_SECONDS
+                self._leases.worker_id, asked.rows, SEND_WITHIN_SECONDS
             )
         except BaseException:
-            self._release(reserved)
+            self._claims.cancel(asked)
             raise
         for dry in exhausted:
             if (holding := self._holdings.get(dry.integration_id)) is not None:
                 holding.blocked[dry.budget_key] = clock.now() + dry.wait
                 self._want_after(dry.integration_id, dry.wait)
-        got: dict[UUID, int] = {}
         for write in claimed:
-            got[write.integration_id] = got.get(write.integration_id, 0) + 1
-        unused: dict[Holding, int] = {}
-        for holding, places in reserved.items():
-            taken = got.get(holding.integration.id, 0)
-            if taken < places:
-                unused[holding] = places - taken
-            else:
-                # It had as many as there was room for: there may be more.
-                self._wanted.add(holding.integration.id)
-        self._release(unused)
-        holdings = {holding.integration.id: holding for holding in reserved}
-        for write in claimed:
-            place = Place(holdings[write.integration_id], self._want)
-            self._start(self._carry(place, write, began))
-
-    def _ask(self, wanted: set[UUID]) -> tuple[list[dict[str, Any]], dict[Holding, int]]:
-        """What to ask for, and the places reserved for it, before anybody else can take them."""
-        asked: list[dict[str, Any]] = []
-        reserved: dict[Holding, int] = {}
-        moment = clock.now()
-        if not self._leases.alive:
-            return asked, reserved
-        room = self._settings.worker_slots - self._in_flight
-        for integration_id in wanted:
-            holding = self._holdings.get(integration_id)
-            if holding is None:
-                continue
-            free = min(holding.free, room)
-            keys = [
-                key
-                for key in holding.declaration.write_keys
-                if holding.blocked.get(key, 0.0) <= moment
-            ]
-            if free <= 0 or not keys:
-                continue
-            # Methods take turns, so that one with a long queue does not starve the other.
-            holding.turn += 1
-            keys = keys[holding.turn % len(keys) :] + keys[: holding.turn % len(keys)]
-            left = free
-            for place, key in enumerate(keys):
-                part = -(-left // (len(keys) - place))
-                if part == 0:
-                    break
-                left -= part
-                budgets = self._budgets.of(holding.integration, holding.declaration, key)
-                asked.append(
-                    {
-                        "integration_id": integration_id,
-                        "budget_key": key,
-                        "free": part,
-                        "budgets": budgets,
-                        "life": granted_life(
-                            [window for budget in budgets for window in budget["windows"]]
-                        ),
-                    }
-                )
-            reserved[holding] = free
-            holding.writing += free
-            holding.scope.gate.reserve(free)
-            self._in_flight += free
-            room -= free
-        return asked, reserved
-
-    def _release(self, places: dict[Holding, int]) -> None:
-        for holding, count in places.items():
-            holding.writing -= count
-            self._in_flight -= count
-            holding.scope.gate.release(count)
+            self._start(self._carry(asked.place_for(write), write, asked.leave_before(write)))
+        # Where no place is left over, it had as many as there was room for: there may be more.
+        self._wanted |= {
+            integration_id for integration_id, left in asked.places.items() if not left
+        }
+        self._claims.cancel(asked)
 
     def _want_after(self, integration_id: UUID, seconds: float) -> None:
         asyncio.get_running_loop().call_later(max(0.005, seconds), self._want, integration_id)
 
-    async def _carry(self, place: Place, write: Claimed, began: float) -> None:
+    async def _carry(self, place: Place, write: Claimed, leave_before: float) -> None:
         holding = place.holding
         # This is a task of its own, so these end with it.
         structlog.contextvars.bind_contextvars(
             job_id=str(write.id), integration_id=str(write.integration_id)
         )
         try:
-            if write.state == "reconciling":
+            if not await place.take(leave_before):
+                holding.note_stall()
+                await self._sender.not_begun(holding, write)
+            elif write.state == "reconciling":
                 await self._reconciler.reconcile(holding, write)
             else:
-                budgets = self._budgets.of(
-                    holding.integration, holding.declaration, write.plan["budget_key"]
-                )
-                life = granted_life([w for budget in budgets for w in budget["windows"]])
-                leave_before = began + min(SEND_WITHIN_SECONDS, life)
                 await self._sender.send(place, write, leave_before)
         except DatabaseUnavailable as error:
             # Whatever was under way, what the PMS has can be looked up when the database is back.
@@ -386,7 +327,7 @@ class Worker:
             )
         finally:
             place.give_back()
-            self._in_flight -= 1
+            self._claims.finished(place)
             # Its lane may go on now.
             self._want(write.integration_id)
 

@@ -1,8 +1,9 @@
 """A hostile sandbox: whether it is one now, what it has counted, and what is going on.
 
 It counts the requests of each subject, which is what the schedule draws by, and keeps the episodes
-(bursts, flaps, windows) of each customer, which last for a number of requests and not of seconds:
-the same sequence of requests then meets the same, however long it takes. What was asked for at run
+(bursts, flaps, windows) of each customer, which last for a number of requests: the same sequence of
+requests then meets the same. None outlasts its time, though: a client that is patient after a
+refusal would else meet the same burst again after every pause. What was asked for at run
 time is stored, so that a sandbox that is killed comes back as hostile as it was; its counts are
 not, so the schedule begins anew.
 """
@@ -10,6 +11,7 @@ not, so the schedule begins anew.
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -17,7 +19,14 @@ from typing import Any
 
 from frontdesk.sandbox.faults import Plan
 from frontdesk.sandbox.repository import Repository
-from frontdesk.sandbox.schedule import Dice, Episode, episodes_begun, planned, refusing
+from frontdesk.sandbox.schedule import (
+    LONGEST_EPISODE_SECONDS,
+    Dice,
+    Episode,
+    episodes_begun,
+    planned,
+    refusing,
+)
 from frontdesk.sandbox.simulator import Description, Figures
 
 _KEPT_AS = "hostility"
@@ -30,6 +39,14 @@ _REFUSING = (Episode.MAINTENANCE, Episode.AUTHORISATION_FLAP, Episode.BURST)
 
 class HostilityRefused(ValueError):  # noqa: N818 (expected: a value of the endpoint)
     """The body sets no hostility; the message says why."""
+
+
+@dataclass(slots=True)
+class _GoingOn:
+    """An episode of one customer: the requests that are left of it, and its end by `monotonic`."""
+
+    requests: int
+    until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +73,7 @@ class Hostility:
         if kept is not None and kept["asked"] == asked:
             self.seed, self.intensity = kept["seed"], kept["intensity"]
         self._numbers: Counter[tuple[str, int, str]] = Counter()
-        self._episodes: dict[tuple[str, int], dict[Episode, int]] = {}
+        self._episodes: dict[tuple[str, int], dict[Episode, _GoingOn]] = {}
         self._played: dict[str, Counter[str]] = {}
 
     def as_json(self) -> dict[str, Any]:
@@ -113,13 +130,18 @@ class Hostility:
 
     def _going_on(self, dice: Dice) -> frozenset[Episode]:
         """The episodes that this request falls into, each of which it brings nearer to its end."""
-        left = self._episodes.setdefault((dice.vendor, dice.customer), {})
-        for episode, length in episodes_begun(dice).items():
-            left.setdefault(episode, length)
-        going_on = frozenset(left)
-        self._episodes[dice.vendor, dice.customer] = {
-            episode: length - 1 for episode, length in left.items() if length > 1
-        }
+        now = time.monotonic()
+        episodes = self._episodes.setdefault((dice.vendor, dice.customer), {})
+        for episode in [e for e, state in episodes.items() if state.until <= now]:
+            del episodes[episode]
+        for episode, requests in episodes_begun(dice).items():
+            until = now + LONGEST_EPISODE_SECONDS[episode]
+            episodes.setdefault(episode, _GoingOn(requests, until))
+        going_on = frozenset(episodes)
+        for episode in going_on:
+            episodes[episode].requests -= 1
+            if not episodes[episode].requests:
+                del episodes[episode]
         return going_on
 
 
