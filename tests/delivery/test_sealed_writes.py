@@ -14,6 +14,7 @@ from frontdesk.errors import ApiError
 from frontdesk.ids import new_id
 from frontdesk.vault import CLEAR, Texts, Vault
 from frontdesk.writes.intake import Accepted, Intake, Mismatched, NewWrite, Replayed
+from frontdesk.writes.schemas import RetryWrites
 from frontdesk.writes.service import WritesService
 from tests.delivery.stock import PLAN, Stock, new_write, stock
 
@@ -162,6 +163,28 @@ async def test_a_retry_says_what_the_first_one_said(database: Database, then: Te
     assert ON.loads_whole(the.account_id, row["event"])["data"] == {"notes": "hello"}
     assert ("hello" in row["plan"] + row["input"] + row["event"]) is (then is OFF)
     await intake.close()
+
+
+async def test_of_many_retries_the_one_that_no_key_opens_costs_the_others_nothing(
+    database: Database,
+) -> None:
+    the = await stock(database)
+    good, bad = new_write(the, new_id()), new_write(the, new_id())
+    await accepted(database, ON, good)
+    await accepted(database, STRANGE, bad)
+    await database.execute(
+        "UPDATE writes SET state = 'failed', finished_at = now(), ready_at = NULL "
+        "WHERE account_id = $1",
+        the.account_id,
+    )
+    intake = Intake(database, queue=10, batch=10, texts=ON)
+    service = WritesService(database, intake, Vault(KEY), waiters=1, texts=ON)
+    answer, _ = await service.retry_many(
+        the.account_id, RetryWrites.model_validate({"filter": {"time_range": "day"}})
+    )
+    await intake.close()
+    assert [job["root_job_id"] for job in answer["jobs"]] == [str(good.id)]
+    assert [job["root_job_id"] for job in answer["failed"]] == [str(bad.id)]
 
 
 async def test_an_answer_is_replayed_in_the_clear_and_stored_sealed(database: Database) -> None:
