@@ -26,7 +26,7 @@ from frontdesk.retention import endpoints as retention_endpoints
 from frontdesk.retention.erasure import ErasureService
 from frontdesk.retention.service import RetentionService
 from frontdesk.settings import Settings
-from frontdesk.vault import Vault, VaultService, load_keys
+from frontdesk.vault import Texts, Vault, VaultService, load_keys
 from frontdesk.vendors import templates
 from frontdesk.vendors.registry import vendors
 from frontdesk.webhooks import endpoints as webhook_endpoints
@@ -48,6 +48,7 @@ class Services:
     settings: Settings
     database: Database
     vault: Vault
+    texts: Texts
     keys: VaultService
     accounts: AccountService
     integrations: IntegrationService
@@ -83,7 +84,7 @@ async def open_services(settings: Settings, database_url: str, *, role: Role) ->
     """The services of a process, on a database whose schema is current.
 
     Raises DatabaseUnavailable, EncryptionKeyError (KeyMismatch where the database's credentials are
-    stored with another key), BadTemplateError.
+    stored with another key; also where the schema is too old to encrypt texts), BadTemplateError.
     """
     use_templates(settings)
     embedded = settings.database_url is None
@@ -100,6 +101,8 @@ async def open_services(settings: Settings, database_url: str, *, role: Role) ->
     try:
         services = _composed(settings, database, vault)
         await services.keys.check()
+        if settings.encrypt_personal_data and role != "command":
+            await services.keys.check_texts()
     except BaseException:
         await database.close()
         raise
@@ -143,9 +146,10 @@ def create_app(services: Services) -> FastAPI:
 def _composed(settings: Settings, database: Database, vault: Vault) -> Services:
     accounts = AccountService(database)
     delivery = DeliveryService(database, settings.budget_factor)
-    catalog = CatalogService(database, vault.erased_name)
-    intake = Intake(database, queue=settings.intake_queue, batch=settings.intake_batch)
-    writes = WritesService(database, intake, vault, waiters=settings.waiters)
+    texts = Texts(vault, sealing=settings.encrypt_personal_data)
+    catalog = CatalogService(database, vault.erased_name, texts)
+    intake = Intake(database, queue=settings.intake_queue, batch=settings.intake_batch, texts=texts)
+    writes = WritesService(database, intake, vault, waiters=settings.waiters, texts=texts)
     integrations = IntegrationService(
         database,
         vault,
@@ -155,12 +159,13 @@ def _composed(settings: Settings, database: Database, vault: Vault) -> Services:
         catalog=catalog,
     )
     delivery.serve(integrations)
-    webhooks = WebhookService(database, vault, settings)
+    webhooks = WebhookService(database, vault, settings, texts)
     events = EventsService(database, integrations, catalog, writes, intake, webhooks)
     return Services(
         settings=settings,
         database=database,
         vault=vault,
+        texts=texts,
         keys=VaultService(database, vault),
         accounts=accounts,
         integrations=integrations,

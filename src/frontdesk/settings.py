@@ -70,10 +70,11 @@ class Settings(BaseSettings):
         description="File with the key, or several, one a line: the first encrypts, all decrypt; read again when it "
         "changes. Default with the embedded server: made in the data directory on first start.",
     )
-    encrypt_attempts: bool = Field(
+    encrypt_personal_data: bool = Field(
         False,
-        description="Encrypt what went over the wire in each attempt: residents' personal data, such as the text of "
-        "notes. Takes a third more room; may be switched at any time, and what is stored stays readable.",
+        description="Encrypt what is said of residents wherever it is stored: the texts of events and writes (notes, "
+        "messages, phone numbers), what went over the wire in each attempt, errors' words, bodies of webhooks. For API "
+        "and workers alike; may be switched at any time, and what is stored stays readable.",
     )
     allowed_addresses: str = Field(
         "",

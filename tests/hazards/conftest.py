@@ -191,12 +191,23 @@ class World:
 
 @asynccontextmanager
 async def running_world(
-    vendor: str, database_url: str, folder: Path, *, drain_seconds: float = 1, slots: int = 256
+    vendor: str,
+    database_url: str,
+    folder: Path,
+    *,
+    drain_seconds: float = 1,
+    slots: int = 256,
+    **changes: Any,
 ) -> AsyncIterator[World]:
-    settings = make_settings(drain_seconds=drain_seconds, worker_slots=slots)
+    settings = make_settings(drain_seconds=drain_seconds, worker_slots=slots, **changes)
     services = await open_services(settings, database_url, role="worker")
     async with running_sandbox(folder, vendor) as sandbox:
-        world = World(vendor, services, sandbox, Intake(services.database, queue=500, batch=64))
+        world = World(
+            vendor,
+            services,
+            sandbox,
+            Intake(services.database, queue=500, batch=64, texts=services.texts),
+        )
         overview = (await sandbox.overview())["vendors"][vendor]
         await services.database.execute(
             "UPDATE integrations SET is_archived = true, active = false"

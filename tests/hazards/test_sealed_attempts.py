@@ -1,4 +1,4 @@
-"""With `FRONTDESK_ENCRYPT_ATTEMPTS` the text of a note stands in no attempt in the clear, and its owner
+"""With `FRONTDESK_ENCRYPT_PERSONAL_DATA` the text of a note stands in no attempt in the clear, and its owner
 still reads what went over the wire."""
 
 from collections.abc import AsyncIterator
@@ -19,9 +19,9 @@ async def sealing(
 ) -> AsyncIterator[World]:
     """One vendor's world, in which attempts are sealed."""
     hasten(VENDORS[0], monkeypatch)
-    async with running_world(VENDORS[0], database_url, tmp_path) as world:
-        sealed = world.services.settings.model_copy(update={"encrypt_attempts": True})
-        object.__setattr__(world.services, "settings", sealed)
+    async with running_world(
+        VENDORS[0], database_url, tmp_path, encrypt_personal_data=True
+    ) as world:
         world.start_worker()
         await world.synced()
         yield world

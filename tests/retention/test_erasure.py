@@ -1,5 +1,6 @@
 """Erasure: all that is kept of a resident goes, and the next sync does not bring him back."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -118,6 +119,43 @@ async def test_nothing_that_was_said_of_or_to_a_resident_is_left_in_any_table(
         await refused(answer, 400, "unknown_reference")
     async with client.post(f"/v1/admin/residents/{world.resident}/erase") as answer:
         await refused(answer, 404, "not_found")
+
+
+async def test_what_is_sealed_is_erased_like_what_is_not(
+    another_server: Callable[..., LiveServer], database: Database, account: CallerAccount
+) -> None:
+    async with session(another_server(encrypt_personal_data=True).url, account) as client:
+        world = await build(client, database, account.id, SUPPORTING[0])
+        body = world.body(notes=SECRET)
+        other = world.body(resident_id=world.id(Model.RESIDENTS, "42"), notes="of nobody of his")
+        job_id = await accepted(client, body, str(new_id()))
+        call, key = {"events": [body, other]}, {"Idempotency-Key": str(new_id())}
+        async with client.post(f"{POST}/bulk", json=call, headers=key) as answer:
+            in_call = (await answer.json())["results"]
+        for job in (job_id, in_call[0]["job_id"]):
+            await end(database, job)
+        assert await tables_that_hold(database, "of nobody of his") == set()
+        of_call = "answer->'results'->0->'data'->>'notes'"
+        sealed = [
+            text
+            for statement in (
+                "SELECT input->>'notes' FROM writes WHERE account_id = $1",
+                "SELECT plan->>'sealed' FROM writes WHERE account_id = $1",
+                "SELECT data->>'notes' FROM events WHERE account_id = $1",
+                f"SELECT {of_call} FROM idempotency_keys WHERE account_id = $1",
+                "SELECT answer->'data'->>'notes' FROM idempotency_keys WHERE account_id = $1",
+            )
+            for row in await database.fetch(statement, account.id)
+            if (text := row[0]) is not None
+        ]
+        assert len(sealed) == 10
+        await erase(client, world.resident)
+        left = [text for text in sealed if await tables_that_hold(database, text)]
+        assert len(left) == 2, "the other resident's write: what was given, and its plan"
+        async with client.post(f"{POST}/bulk", json=call, headers=key) as answer:
+            first, second = (await answer.json())["results"]
+        assert first["erased"]
+        assert second["data"]["notes"] == "of nobody of his"
 
 
 async def test_an_unfinished_write_refuses_it_and_can_be_cancelled_but_not_while_it_is_out(

@@ -1,13 +1,14 @@
 """One key takes another's place: what is sealed stays readable throughout, and in the end nothing is
 left that the old key has sealed."""
 
+import asyncio
 import stat
 from pathlib import Path
 from uuid import UUID
 
 import orjson
 import pytest
-from tests.conftest import make_settings
+from tests.conftest import make_settings, until
 from tests.integrations.world import a_vendor, credentials_of
 
 from frontdesk.application import Services, open_services
@@ -19,6 +20,7 @@ from frontdesk.vault import (
     KeyInUseError,
     KeyMismatch,
     Keyring,
+    Texts,
     UnreadableError,
     Vault,
     load_keys,
@@ -26,9 +28,9 @@ from frontdesk.vault import (
 )
 from frontdesk.vault.keys import add_key, promote_key, remove_key
 from frontdesk.vault.repository import SealedColumn, VaultRepository
-from frontdesk.vault.sealing import UNNAMED, head_of
+from frontdesk.vault.sealing import UNNAMED, head_of, mark_of_head
 
-SEALED_KINDS = ("credentials", "token", "text", "secret", "json")
+SEALED_KINDS = ("credentials", "token", "text", "secret", "json", "texts")
 
 
 @pytest.fixture
@@ -323,11 +325,72 @@ async def test_what_no_key_opens_is_told_and_a_token_of_a_login_is_thrown_away(
 
 async def test_a_value_that_changed_meanwhile_is_not_put_back(database: Database) -> None:
     await database.execute("INSERT INTO vault_secrets VALUES ('x', '\\x0102')")
-    column = SealedColumn("vault_secrets", "sealed", "secret", "name", "name", "text")
+    column = SealedColumn("vault_secrets", "sealed", "secret", "name", (("name", "text"),))
     repository = VaultRepository(database)
-    assert await repository.replace(column, [("x", b"\x01\x03", b"\x02")]) == 0
-    assert await repository.replace(column, [("x", b"\x01\x02", b"\x02")]) == 1
+    assert await repository.replace(column, [(("x",), b"\x01\x03", b"\x02")]) == 0
+    assert await repository.replace(column, [(("x",), b"\x01\x02", b"\x02")]) == 1
     await database.execute("DELETE FROM vault_secrets WHERE name = 'x'")
+
+
+@pytest.mark.usefixtures("fresh")
+async def test_texts_in_documents_are_sealed_anew_where_they_stand_and_clear_ones_stay(
+    database_url: str, database: Database, file: Path
+) -> None:
+    services = await open_services(settings_of(file), database_url, role="command")
+    old = services.vault.fingerprint
+    texts = Texts(services.vault, sealing=True)
+    account = (await services.accounts.create_account()).id
+    document = {"job_id": "j", "data": {"notes": "the dog", "number": 1.5}, "more": ["x"]}
+    try:
+        for number in range(450):  # more than two portions, of a key of two columns
+            await database.execute(
+                "INSERT INTO idempotency_keys (account_id, key, fingerprint, job_id, answer) "
+                "VALUES ($1, $2, '', $1, $3::jsonb)",
+                account,
+                f"k{number:03}",
+                orjson.dumps(document if number == 7 else texts.seal(account, document)).decode(),
+            )
+        add_key(file)
+        services.vault.ring.look()
+        with pytest.raises(KeyInUseError, match="This key seals"):
+            await services.keys.drop(old)
+        async with database.transaction() as transaction:
+            # Whoever serves holds some rows meanwhile: they are passed over, and come later.
+            await transaction.execute(
+                "UPDATE idempotency_keys SET created_at = created_at WHERE key < 'k010'"
+            )
+            rotating = asyncio.create_task(services.keys.rotate())
+            await until(lambda: _renewed(services, old, 440))
+        rotation = await rotating
+        assert rotation.unreadable == {}
+        assert rotation.resealed["idempotency_keys.answer"] == 449
+        assert (await services.keys.rotate()).resealed == {}
+        await services.keys.drop(old)
+        assert len(services.vault.fingerprints) == 1
+        rows = await database.fetch("SELECT key, answer FROM idempotency_keys")
+        assert all(texts.loads_whole(account, row["answer"]) == document for row in rows)
+        assert ["the dog" in row["answer"] for row in rows if row["key"] == "k007"] == [True]
+
+        # A key that is not there: told, and left alone.
+        stranger = Texts(Vault(b"0123456789abcdef0123456789abcdef"), sealing=True)
+        await database.execute(
+            "UPDATE idempotency_keys SET answer = $1::jsonb WHERE key = 'k007'",
+            orjson.dumps(stranger.seal(account, document)).decode(),
+        )
+        add_key(file)
+        assert (await services.keys.rotate()).unreadable == {"idempotency_keys.answer": 1}
+    finally:
+        await services.close()
+        await database.execute("DELETE FROM idempotency_keys")
+
+
+async def _renewed(services: Services, old: str, least: int) -> bool:
+    """Whether so many answers do not bear the old key's mark any more."""
+    counted: int = await services.database.fetch_value(
+        "SELECT count(*) FROM idempotency_keys WHERE strpos(answer::text, $1) = 0",
+        mark_of_head(head_of(old)),
+    )
+    return counted >= least
 
 
 async def test_every_column_of_bytes_says_whether_it_is_sealed(database: Database) -> None:

@@ -13,7 +13,6 @@ from starlette.responses import Response
 
 from frontdesk.catalog.listing import Listing, Ordering, Span
 from frontdesk.catalog.models import SPECS, Filter, ModelSpec
-from frontdesk.catalog.rows import shown
 from frontdesk.catalog.schemas import schema_of
 from frontdesk.catalog.service import CatalogService
 from frontdesk.database.pool import Record
@@ -84,7 +83,7 @@ def _list_endpoint(spec: ModelSpec) -> Callable[..., Awaitable[Response]]:
         )
         listing = _listing(spec, caller.account_id, query)
         if listing is None:
-            return json_answer(_answer(spec, query, [], 0))
+            return json_answer(_answer(query, [], 0, dict))
         service = _service(request)
         resident_id = dict(query.filters).get("resident_id")
         if spec.model is Model.EVENTS and resident_id is not None:
@@ -95,7 +94,9 @@ def _list_endpoint(spec: ModelSpec) -> Callable[..., Awaitable[Response]]:
         # The first page of a short list has told how long it is.
         complete = query.after is None and query.offset == 0 and len(rows) <= query.limit
         total = len(rows) if complete else await service.total(listing)
-        return json_answer(_answer(spec, query, rows, total))
+        return json_answer(
+            _answer(query, rows, total, lambda row: service.shown(spec, caller.account_id, row))
+        )
 
     return list_records
 
@@ -155,7 +156,10 @@ def _listing(spec: ModelSpec, account_id: UUID, query: ListQuery) -> Listing | N
 
 
 def _answer(
-    spec: ModelSpec, query: ListQuery, rows: list[Record], total: int | None
+    query: ListQuery,
+    rows: list[Record],
+    total: int | None,
+    shown: Callable[[Record], dict[str, Any]],
 ) -> dict[str, Any]:
     places = {part.field: n for n, part in enumerate(query.order)}
 
@@ -163,7 +167,7 @@ def _answer(
         value: str = row[f"key_{places[field]}"]
         return value
 
-    return page_answer(query, rows, total, values_of=value_of, shown=lambda row: shown(spec, row))
+    return page_answer(query, rows, total, values_of=value_of, shown=shown)
 
 
 for _spec in SPECS.values():

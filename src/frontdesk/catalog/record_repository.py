@@ -15,6 +15,8 @@ from uuid import UUID
 from frontdesk.catalog.models import REFERRING, SPECS, Kind, Link, ModelSpec
 from frontdesk.catalog.values import as_json
 from frontdesk.database.pool import Connection
+from frontdesk.database.pool import Record as Row
+from frontdesk.vault.sealing import MARK
 from frontdesk.vendors.declaration import Model
 
 _PROPERTY = (
@@ -62,6 +64,20 @@ ON CONFLICT (integration_id, x_id) DO UPDATE SET
             kept.data, kept.origin_job_id IS NOT NULL, kept.extra->'found', EXCLUDED.data)
         THEN clock_timestamp() ELSE kept.updated_at END
 """
+
+# In the order in which they are written, for the same reason.
+_KEPT_EVENTS = """
+SELECT id, account_id, x_id, data, extra, origin_job_id IS NOT NULL AS own FROM events
+WHERE integration_id = $1 AND x_id = ANY ($2)
+    AND ($3::text IS NULL OR strpos(data::text, $3) > 0 OR strpos(extra::text, $3) > 0)
+ORDER BY x_id FOR NO KEY UPDATE
+"""
+# What a record says does not change by this, so `updated_at` does not move.
+_PUT_TEXTS = """
+UPDATE events AS e SET data = n.data, extra = n.extra
+FROM jsonb_to_recordset($1::jsonb) AS n(id uuid, data jsonb, extra jsonb) WHERE e.id = n.id
+"""
+_ACCOUNT_OF = "SELECT account_id FROM residents WHERE id = $2 AND integration_id = $1"
 
 _EVENTS_WERE_READ = "UPDATE residents SET events_read_at = $2 WHERE id = $1"
 
@@ -113,6 +129,31 @@ async def store_found_events(
     """Store a resident's events as the PMS shows them; an own event keeps its id and origin."""
     if rows:
         await connection.execute(_STORE_FOUND_EVENTS, integration_id, resident_id, as_json(rows))
+
+
+async def kept_events(
+    connection: Connection, integration_id: UUID, x_ids: list[str], *, only_sealed: bool
+) -> list[Row]:
+    """`id account_id x_id data extra own` of those of these events that are in the cache (and hold
+    something sealed), held to the end of the transaction."""
+    mark = MARK if only_sealed else None
+    return await connection.fetch(_KEPT_EVENTS, integration_id, x_ids, mark)
+
+
+async def put_texts(
+    connection: Connection, rows: list[tuple[UUID, dict[str, Any], dict[str, Any]]]
+) -> None:
+    """Put (id, data, extra) that say what they said before in another form."""
+    items = [{"id": str(row_id), "data": data, "extra": extra} for row_id, data, extra in rows]
+    await connection.execute(_PUT_TEXTS, as_json(items))
+
+
+async def account_of(
+    connection: Connection, integration_id: UUID, resident_id: UUID
+) -> UUID | None:
+    """Whose resident it is."""
+    found: UUID | None = await connection.fetch_value(_ACCOUNT_OF, integration_id, resident_id)
+    return found
 
 
 async def events_were_read(connection: Connection, resident_id: UUID, moment: object) -> None:

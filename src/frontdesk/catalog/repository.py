@@ -79,7 +79,7 @@ LEFT JOIN event_results AS o ON o.id = q.result_id AND o.integration_id = i.id
 """
 
 _EVENT = """
-SELECT id, integration_id, vendor, resident_id, x_id, x_property_id, property_id, origin_job_id,
+SELECT id, account_id, integration_id, vendor, resident_id, x_id, x_property_id, property_id, origin_job_id,
     last_seen, data
 FROM events WHERE id = $2 AND account_id = $1
 """

@@ -5,8 +5,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
-
 from frontdesk.catalog.known import (
     KnownEvent,
     KnownReference,
@@ -22,9 +20,13 @@ from frontdesk.vendors.contract import Reference, Resident
 from frontdesk.vendors.declaration import EventClass, Model
 
 
-def shown(spec: ModelSpec, row: Record | Mapping[str, Any]) -> dict[str, Any]:
-    """A record as the contract shows it: head, the model's fields (null for absent), tail."""
-    data = from_json(row["data"])
+def shown(
+    spec: ModelSpec, row: Record | Mapping[str, Any], data: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """A record as the contract shows it: head, the model's fields (null for absent), tail. `data`:
+    the row's, where it had to be opened first."""
+    if data is None:
+        data = from_json(row["data"])
     record: dict[str, Any] = {
         "id": str(row["id"]),
         "created_at": rfc3339(row["created_at"]),
@@ -55,7 +57,7 @@ def shown_stored(model: Model, row: Mapping[str, Any]) -> dict[str, Any]:
         name: datetime.fromisoformat(row[name])
         for name in ("created_at", "updated_at", "last_seen")
     }
-    return shown(SPECS[model], {**row, **times, "data": orjson.dumps(row["data"]).decode()})
+    return shown(SPECS[model], {**row, **times}, row["data"])
 
 
 def resident_of(row: Record) -> KnownResident:
@@ -78,8 +80,8 @@ def resident_of(row: Record) -> KnownResident:
     )
 
 
-def event_of(row: Record) -> KnownEvent:
-    """From a row of `repository.event`."""
+def event_of(row: Record, data: Mapping[str, Any]) -> KnownEvent:
+    """From a row of `repository.event`, and its data."""
     return KnownEvent(
         id=row["id"],
         integration_id=row["integration_id"],
@@ -90,7 +92,7 @@ def event_of(row: Record) -> KnownEvent:
         property_id=row["property_id"],
         origin_job_id=row["origin_job_id"],
         last_seen=row["last_seen"],
-        data=from_json(row["data"]),
+        data=data,
     )
 
 

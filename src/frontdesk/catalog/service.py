@@ -15,6 +15,7 @@ from frontdesk.audit.service import AuditTrail
 from frontdesk.catalog import job_repository as jobs
 from frontdesk.catalog import record_repository, repository
 from frontdesk.catalog import sync_repository as syncs
+from frontdesk.catalog.found_events import store_found_events
 from frontdesk.catalog.known import FoundEventsHook, KnownEvent, KnownResident, Resolved
 from frontdesk.catalog.listing import Listing
 from frontdesk.catalog.models import ModelSpec
@@ -23,10 +24,10 @@ from frontdesk.catalog.rows import event_of, resident_of, resolved_of, shown, sh
 from frontdesk.catalog.steps import NameOf, access_of, checked_models
 from frontdesk.catalog.sync import SyncRunner, Unauthorised, begin_sync, models_of, step_of
 from frontdesk.database.pool import Database, Record
-from frontdesk.errors import Problem, invalid, not_found
+from frontdesk.errors import ApiError, Code, Problem, invalid, not_found
 from frontdesk.gathered import Gathered
 from frontdesk.ids import new_id
-from frontdesk.vault import Seal
+from frontdesk.vault import CLEAR, Texts, UnreadableError
 from frontdesk.vendors.contract import FoundEvent
 from frontdesk.vendors.declaration import Declaration, Model
 from frontdesk.vendors.registry import vendors
@@ -57,9 +58,13 @@ _REFERENCES = (
 class CatalogService:
     """See the module."""
 
-    def __init__(self, database: Database, name_of: NameOf | None = None) -> None:
-        """`name_of` names erased residents, whom a sync passes over."""
+    def __init__(
+        self, database: Database, name_of: NameOf | None = None, texts: Texts = CLEAR
+    ) -> None:
+        """`name_of` names erased residents, whom a sync passes over; `texts` seals and opens what
+        events say."""
         self._database = database
+        self._texts = texts
         self._name_of = name_of
         self._audit = AuditTrail()
         self._waiters = 0
@@ -91,19 +96,29 @@ class CatalogService:
         return Resolved(first_sync_done=False) if row is None else resolved_of(row)
 
     async def event(self, account_id: UUID, event_id: UUID) -> KnownEvent | None:
-        """An event of the cache."""
+        """An event of the cache. Raises ApiError 409 where it was stored with a key that this process
+        does not have: what is not known of it cannot be sent again."""
         row = await repository.event(self._database, account_id, event_id)
-        return None if row is None else event_of(row)
+        if row is None:
+            return None
+        try:
+            return event_of(row, self._texts.loads_whole(account_id, row["data"]))
+        except UnreadableError as error:
+            raise ApiError(
+                Code.CONFLICT,
+                "What this event says is stored encrypted, with a key that is not here.",
+            ) from error
 
     # --- for delivery ---------------------------------------------------------------------------
 
-    def sync_runner(
-        self, on_found_events: FoundEventsHook | None = None, seal: Seal | None = None
-    ) -> SyncRunner:
+    def sync_runner(self, on_found_events: FoundEventsHook | None = None) -> SyncRunner:
         """The reads of this worker process; make one. `on_found_events` ties a resident's events to
-        own writes before they are stored; `seal` makes unreadable what is kept of the wire."""
+        own writes before they are stored."""
         return SyncRunner(
-            self._database, on_found_events=on_found_events, name_of=self._name_of, seal=seal
+            self._database,
+            on_found_events=on_found_events,
+            name_of=self._name_of,
+            texts=self._texts,
         )
 
     async def resident(self, integration_id: UUID, resident_id: UUID) -> KnownResident | None:
@@ -123,9 +138,7 @@ class CatalogService:
         all of them, by a read begun then. Own writes among them must have been tied before."""
         rows = event_rows(found)
         async with self._database.transaction() as connection:
-            await record_repository.store_found_events(
-                connection, integration_id, resident_id, rows
-            )
+            await store_found_events(connection, self._texts, integration_id, resident_id, rows)
             if all_read_at is not None:
                 await record_repository.events_were_read(connection, resident_id, all_read_at)
 
@@ -269,7 +282,11 @@ class CatalogService:
             row = await repository.one(self._database, spec, account_id, record_id)
         if row is None:
             raise not_found(spec.title.lower())
-        return shown(spec, row)
+        return self.shown(spec, account_id, row)
+
+    def shown(self, spec: ModelSpec, account_id: UUID, row: Record) -> dict[str, Any]:
+        """A row of the account's in the contract's shape."""
+        return shown(spec, row, self._texts.loads(account_id, row["data"]))
 
     async def refresh_events(
         self, account_id: UUID, resident_id: UUID, wait_seconds: float = WAIT_SECONDS

@@ -15,6 +15,7 @@ from frontdesk.catalog import job_repository as jobs
 from frontdesk.catalog import record_repository, repository
 from frontdesk.catalog import sync_repository as syncs
 from frontdesk.catalog.cycles import stepped
+from frontdesk.catalog.found_events import store_found_events
 from frontdesk.catalog.known import FoundEventsHook, KnownResident, SyncedIntegration
 from frontdesk.catalog.models import SPECS
 from frontdesk.catalog.reading import RememberingSession
@@ -23,7 +24,7 @@ from frontdesk.catalog.rows import resident_of
 from frontdesk.catalog.values import from_json
 from frontdesk.database.pool import Connection, Database, Record
 from frontdesk.ids import new_id
-from frontdesk.vault import Seal
+from frontdesk.vault import CLEAR, Texts
 from frontdesk.vendors.contract import Connector, Outcome, OutcomeKind, ReadRefused
 from frontdesk.vendors.declaration import Declaration, Model
 
@@ -88,7 +89,7 @@ class Run:
     on_found_events: FoundEventsHook | None = None
     resident: KnownResident | None = field(default=None)
     name_of: NameOf | None = None
-    seal: Seal | None = None
+    texts: Texts = CLEAR
     failure: Outcome | None = None
     ended_sync: tuple[str, float] | None = None
 
@@ -125,9 +126,11 @@ async def log(run: Run, connection: Connection, outcome: Outcome | None = None) 
     job, integration = run.job, run.integration
     request = run.session.shown_request()
     answer = None if outcome is None else run.session.shown_answer()
-    if run.seal is not None:
-        request = None if request is None else dict(run.seal(job.id, request))
-        answer = None if answer is None else dict(run.seal(job.id, answer))
+    words = None if outcome is None else run.session.masked(outcome.message) or None
+    if run.texts.sealing:
+        request = None if request is None else dict(run.texts.seal_json(job.id, request))
+        answer = None if answer is None else dict(run.texts.seal_json(job.id, answer))
+        words = None if words is None else run.texts.seal_text(integration.account_id, words)
     await jobs.log(
         connection,
         job.id,
@@ -137,7 +140,7 @@ async def log(run: Run, connection: Connection, outcome: Outcome | None = None) 
         began_at=job.claimed_at,
         outcome="delivered" if outcome is None else str(outcome.kind),
         code=None if outcome is None else outcome.code or None,
-        message=None if outcome is None else run.session.masked(outcome.message) or None,
+        message=words,
         upstream_status=None if outcome is None else outcome.upstream_status,
         request=request,
         answer=answer,
@@ -263,7 +266,7 @@ async def _store_events(run: Run, connection: Connection, rows: list[dict[str, A
     job, integration, resident = run.job, run.integration, run.resident
     if resident is None or not await jobs.still_mine(connection, job.id, job.claims):
         return False
-    await record_repository.store_found_events(connection, integration.id, resident.id, rows)
+    await store_found_events(connection, run.texts, integration.id, resident.id, rows)
     # When the read began: what came to the PMS meanwhile may not be in it.
     await record_repository.events_were_read(connection, resident.id, job.claimed_at)
     await jobs.authenticated(connection, integration.id, True)

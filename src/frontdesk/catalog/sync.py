@@ -26,7 +26,7 @@ from frontdesk.catalog.reading import RememberingSession
 from frontdesk.database.pool import Connection, Database, DatabaseUnavailable
 from frontdesk.ids import new_id
 from frontdesk.metrics import counts
-from frontdesk.vault import Seal
+from frontdesk.vault import CLEAR, Texts
 from frontdesk.vendors.contract import (
     Connector,
     NoAnswer,
@@ -86,11 +86,11 @@ class SyncRunner:
         *,
         on_found_events: FoundEventsHook | None = None,
         name_of: steps.NameOf | None = None,
-        seal: Seal | None = None,
+        texts: Texts = CLEAR,
     ) -> None:
-        """`seal`: what makes unreadable what went over the wire, before it is stored."""
+        """`texts`: what seals what residents' records say, and what went over the wire."""
         self._database = database
-        self._seal = seal
+        self._texts = texts
         self._on_found_events = on_found_events
         self._name_of = name_of
         self._in_hand: set[UUID] = set()
@@ -158,7 +158,7 @@ class SyncRunner:
             job,
             self._on_found_events,
             name_of=self._name_of,
-            seal=self._seal,
+            texts=self._texts,
         )
         began = time.monotonic()
         # What was cut off, or could not be stored, is counted by whoever does it again.

@@ -25,6 +25,11 @@ def from_json(text: str | None) -> Any:
     return None if text is None else orjson.loads(text)
 
 
+def cleaned(value: Any) -> Any:
+    """The value without what `jsonb` cannot hold: for what is not put there as it is."""
+    return _clean(value)
+
+
 def clean_text(text: str) -> str:
     """The text without what PostgreSQL's `text` refuses."""
     return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")

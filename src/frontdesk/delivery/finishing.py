@@ -16,7 +16,7 @@ from frontdesk.database.pool import DatabaseUnavailable
 from frontdesk.delivery.outcomes import Transition
 from frontdesk.delivery.repository import Claimed, DeliveryRepository
 from frontdesk.delivery.tracing import ended
-from frontdesk.vault import Seal
+from frontdesk.vault import CLEAR, Texts
 
 log = structlog.get_logger(__name__)
 
@@ -36,29 +36,31 @@ class _Completion(NamedTuple):
 class Finisher:
     """The group commit of completions in one worker process."""
 
-    def __init__(self, repository: DeliveryRepository, seal: Seal | None = None) -> None:
-        """`seal`: what makes unreadable what went over the wire, before it is stored."""
+    def __init__(self, repository: DeliveryRepository, texts: Texts = CLEAR) -> None:
+        """`texts`: what seals what went over the wire, and what was said to it, before it is stored."""
         self._repository = repository
-        self._seal = seal
+        self._texts = texts
         self._waiting: deque[_Completion] = deque()
         self._arrived = asyncio.Event()
 
     async def finish(self, worker_id: UUID, row: Mapping[str, Any]) -> bool:
         """Record one completion; whether it moved its write. Returns after the commit."""
         ended(row)
-        if self._seal is not None:
-            row = {
-                **row,
-                **{
-                    name: self._seal(row["write_id"], row[name])
-                    for name in ("request", "answer")
-                    if row.get(name) is not None
-                },
-            }
+        if self._texts.sealing:
+            row = self._sealed(row)
         moved: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Completion(worker_id, row, moved))
         self._arrived.set()
         return await moved
+
+    def _sealed(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        wire = {
+            name: self._texts.seal_json(row["write_id"], row[name])
+            for name in ("request", "answer")
+            if row.get(name) is not None
+        }
+        words = {name: row[name] for name in ("message", "error") if row.get(name) is not None}
+        return {**row, **wire, **self._texts.seal(row["account_id"], words)}
 
     async def run(self) -> None:
         """Commit completions for ever; cancelled by the worker when all are through."""
@@ -107,6 +109,7 @@ def completion(write: Claimed, transition: Transition, *, outcome: str) -> dict[
     """A row for `finish_attempts`: which write, and what becomes of it."""
     return {
         "write_id": write.id,
+        "account_id": write.account_id,
         "number": write.attempts,
         "epoch": write.epoch,
         "from_state": write.state,

@@ -110,7 +110,7 @@ class Reader:
             return Claim(earliest_stamp(first_sent_at, skew_s), others | known_before)
 
         mine = claim(write.first_sent_at)
-        twins = await self._repository.twins(integration_id, write.id)
+        twins = await self._repository.twins(integration_id, write.id, write.plan)
         known = Known(
             tied=mine.tied,
             not_stamped_before=mine.not_stamped_before,
@@ -193,7 +193,7 @@ class Reader:
                     if began - write.finished_at > timedelta(minutes=5):
                         log.warning("record_id_not_found_yet", job_id=str(write.id))
                     continue
-                await self._repository.tie(write.id, event.x_id, event.fields)
+                await self._repository.tie(write, event.x_id, event.fields)
         await self._catalog.store_found_events(
             holding.integration.id, writes[0][0].resident_id, found
         )
@@ -211,7 +211,7 @@ class Reader:
             async with holding.scope.matching:
                 event = await self.own_record(holding, write, load_plan(write.plan), found)
                 if event is not None:
-                    await self._repository.tie(write.id, event.x_id, event.fields)
+                    await self._repository.tie(write, event.x_id, event.fields)
 
     def _look_again(self, integration_id: UUID, *, found_some: bool) -> None:
         pause = FIRST_LOOK_SECONDS if found_some else self._pauses[integration_id] * 2

@@ -86,7 +86,7 @@ class Reconciler:
         async with holding.scope.matching:
             transition, word = await self._verdict(holding, write, plan, found, began, settled_at)
             await self._repository.log_read_back(
-                write.id, holding.worker_id, began, word, f"{len(found)} records read"
+                write, holding.worker_id, began, word, f"{len(found)} records read"
             )
             moved = await self._move(holding, write, transition, word)
         if moved and transition.state == "succeeded":
@@ -178,9 +178,7 @@ class Reconciler:
             retry_after = error.outcome.retry_after
             await self._sender.refused_read(holding, error)
         words = mask(str(error), holding.secrets)
-        await self._repository.log_read_back(
-            write.id, holding.worker_id, began, "unreadable", words
-        )
+        await self._repository.log_read_back(write, holding.worker_id, began, "unreadable", words)
         refused = isinstance(error, ReadRefused) and error.outcome.kind is OutcomeKind.REJECTED
         if refused and failures >= REFUSALS_TO_GIVE_UP and began >= settled_at:
             # In its own words, again and again: this PMS cannot be asked after all.

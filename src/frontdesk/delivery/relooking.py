@@ -125,7 +125,7 @@ class Relooker:
                     missing += 1
                     continue
                 if await self._repository.settle_uncertain(
-                    write.id, event.x_id, event.fields, event.author
+                    write, event.x_id, event.fields, event.author
                 ):
                     log.info("uncertain_write_found", job_id=str(write.id))
         return missing

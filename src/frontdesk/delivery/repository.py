@@ -8,9 +8,13 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+import structlog
 
-from frontdesk.database.pool import Database
+from frontdesk.database.pool import Database, Record
+from frontdesk.vault import CLEAR, Texts, UnreadableError
 from frontdesk.vendors.contract import Outcome, OutcomeKind
+
+log = structlog.get_logger(__name__)
 
 # --- the worker and its leases --------------------------------------------------------------------
 
@@ -111,7 +115,7 @@ _END = "SELECT end_writes($1, $2, $3, $4) AS id"
 # the latest. Of a retry, what was seen of its predecessor counts too.
 _EVIDENCE = """
 SELECT a.outcome, coalesce(a.code, '') AS code, coalesce(a.message, '') AS message, a.upstream_status,
-    a.x_id, a.job_id = $1 AS own
+    a.x_id, a.account_id, a.job_id = $1 AS own
 FROM attempts AS a
 WHERE a.job_id = ANY (array_remove(ARRAY[$1::uuid, $2::uuid], NULL)) AND a.kind = 'send' AND a.late
     AND (a.outcome = 'delivered' OR (a.outcome = 'rejected'
@@ -141,19 +145,22 @@ WHERE e.integration_id = $1 AND e.x_id = ANY ($3) AND e.origin_job_id IS DISTINC
 
 # Other writes of the same event that succeeded and do not know their record yet. A write that has
 # ended uncertain comes last: it takes no record that a later one may have made.
-_TWINS = """
-SELECT w.first_sent_at FROM writes AS mine
+# Of sealed plans the database cannot tell whether they are of one event: they are told with the rest.
+_SAME_EVENT = "(w.plan->'trace' = mine.plan->'trace' OR w.plan ? 'sealed' OR mine.plan ? 'sealed')"
+_PLAN_IF_SEALED = "CASE WHEN w.plan ? 'sealed' OR mine.plan ? 'sealed' THEN w.plan END"
+_TWINS = f"""
+SELECT w.first_sent_at, w.id, {_PLAN_IF_SEALED} AS plan FROM writes AS mine
 JOIN writes AS w ON w.integration_id = $1 AND w.resolution = 'pending' AND w.id <> mine.id
-    AND w.resident_id = mine.resident_id AND w.plan->'trace' = mine.plan->'trace'
+    AND w.resident_id = mine.resident_id AND {_SAME_EVENT}
     AND (w.lane_number < mine.lane_number OR mine.state = 'uncertain')
 WHERE mine.id = $2 AND w.first_sent_at IS NOT NULL
 UNION ALL
-SELECT w.first_sent_at FROM writes AS mine
+SELECT w.first_sent_at, w.id, {_PLAN_IF_SEALED} FROM writes AS mine
 JOIN writes AS w ON w.integration_id = $1 AND w.resident_id = mine.resident_id
-    AND w.finished_at IS NULL AND w.plan->'trace' = mine.plan->'trace'
+    AND w.finished_at IS NULL AND {_SAME_EVENT}
 WHERE mine.id = $2 AND mine.state = 'uncertain' AND w.first_sent_at IS NOT NULL
 ORDER BY 1
-"""
+"""  # noqa: S608 — put together of constants
 
 _AUTHOR = """
 SELECT author FROM events
@@ -270,8 +277,9 @@ class Pending:
 class DeliveryRepository:
     """The worker's statements."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, texts: Texts = CLEAR) -> None:
         self._database = database
+        self._texts = texts
         self._can_schedule = False
         self._can_settle = False
 
@@ -340,7 +348,7 @@ class DeliveryRepository:
                     attempts=row["attempts"],
                     failures=row["failures"],
                     resident_id=row["resident_id"],
-                    plan=orjson.loads(row["plan"]),
+                    plan=self._plan(row["write_id"], row["plan"]),
                     first_sent_at=row["first_sent_at"],
                     send_before=row["send_before"],
                     expires_at=row["expires_at"],
@@ -386,6 +394,7 @@ class DeliveryRepository:
             return None
         words = dict(row)
         own = words.pop("own")
+        words["message"] = self._texts.open_text(words.pop("account_id"), words["message"])
         return Evidence(Outcome(OutcomeKind(words.pop("outcome")), **words), own)
 
     async def last_send_ended(
@@ -406,28 +415,40 @@ class DeliveryRepository:
         cached = {row["x_id"]: row["cached_at"] for row in rows if row["cached_at"] is not None}
         return {row["x_id"] for row in rows if row["cached_at"] is None}, cached
 
-    async def twins(self, integration_id: UUID, write_id: UUID) -> list[datetime]:
-        """When the other writes of the same event were first sent, the earliest first."""
+    async def twins(
+        self, integration_id: UUID, write_id: UUID, plan: Mapping[str, Any]
+    ) -> list[datetime]:
+        """When the other writes of the same event as this write's (whose plan is given) were first
+        sent, the earliest first."""
         rows = await self._database.fetch(_TWINS, integration_id, write_id)
-        return [row["first_sent_at"] for row in rows]
+        trace = plan.get("trace")
+        return [
+            row["first_sent_at"]
+            for row in rows
+            if row["plan"] is None or self._plan(row["id"], row["plan"]).get("trace") == trace
+        ]
 
     async def author(self, integration_id: UUID) -> str | None:
         author: str | None = await self._database.fetch_value(_AUTHOR, integration_id)
         return author
 
     async def log_read_back(
-        self, write_id: UUID, worker_id: UUID, began: datetime, outcome: str, message: str
+        self,
+        write: Claimed,
+        worker_id: UUID,
+        began: datetime,
+        outcome: str,
+        message: str,
     ) -> None:
-        await self._database.execute(_LOG_READ_BACK, write_id, worker_id, began, outcome, message)
+        words = self._texts.seal_text(write.account_id, message)
+        await self._database.execute(_LOG_READ_BACK, write.id, worker_id, began, outcome, words)
 
     async def without_x_id(self, integration_ids: Iterable[UUID], limit: int) -> list[Pending]:
         rows = await self._database.fetch(_WITHOUT_X_ID, list(integration_ids), limit)
-        return [Pending(**{**dict(row), "plan": orjson.loads(row["plan"])}) for row in rows]
+        return self._pending(rows)
 
-    async def tie(self, write_id: UUID, x_id: str, seen: Mapping[str, Any]) -> bool:
-        return bool(
-            await self._database.fetch_value(_TIE, write_id, x_id, orjson.dumps(seen).decode())
-        )
+    async def tie(self, write: Pending, x_id: str, seen: Mapping[str, Any]) -> bool:
+        return bool(await self._database.fetch_value(_TIE, write.id, x_id, self._seen(write, seen)))
 
     async def uncertain(
         self, integration_id: UUID, resident_id: UUID | None, seconds: float, limit: int
@@ -438,21 +459,41 @@ class DeliveryRepository:
         if not self._can_settle:
             return []
         rows = await self._database.fetch(_UNCERTAIN, integration_id, resident_id, seconds, limit)
-        return [Pending(**{**dict(row), "plan": orjson.loads(row["plan"])}) for row in rows]
+        return self._pending(rows)
 
     async def settle_uncertain(
-        self, write_id: UUID, x_id: str, seen: Mapping[str, Any], author: str | None
+        self, write: Pending, x_id: str, seen: Mapping[str, Any], author: str | None
     ) -> bool:
         """The write succeeded after all: whether it was still uncertain."""
         return bool(
             await self._database.fetch_value(
-                _SETTLE, write_id, x_id, orjson.dumps(seen).decode(), author
+                _SETTLE, write.id, x_id, self._seen(write, seen), author
             )
         )
 
     async def events_read_at(self, resident_id: UUID) -> datetime | None:
         read_at: datetime | None = await self._database.fetch_value(_EVENTS_READ_AT, resident_id)
         return read_at
+
+    def _plan(self, write_id: UUID, raw: str) -> dict[str, Any]:
+        """A stored plan, opened. One that no key opens is left as it lies there, and is no plan to
+        anybody: whoever has it in hand fails alone, and not the others of his batch."""
+        try:
+            return self._texts.open_json(write_id, raw)
+        except UnreadableError as error:
+            # Without the traceback: the reason says it all, and it may come often.
+            log.error("plan_unreadable", job_id=str(write_id), reason=str(error))  # noqa: TRY400
+            stored: dict[str, Any] = orjson.loads(raw)
+            return stored
+
+    def _pending(self, rows: Sequence[Record]) -> list[Pending]:
+        found = [
+            Pending(**{**dict(row), "plan": self._plan(row["id"], row["plan"])}) for row in rows
+        ]
+        return [write for write in found if "trace" in write.plan]
+
+    def _seen(self, write: Pending, fields: Mapping[str, Any]) -> str:
+        return orjson.dumps(self._texts.seal(write.account_id, fields)).decode()
 
     async def queue_status(self, integration_id: UUID) -> dict[str, Any]:
         row = await self._database.fetch_row(_QUEUE_STATUS, integration_id)

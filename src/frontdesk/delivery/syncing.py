@@ -15,7 +15,6 @@ from frontdesk.delivery.holding import Holding
 from frontdesk.delivery.reading import Reader
 from frontdesk.delivery.relooking import Relooker
 from frontdesk.delivery.stopping import Stopping
-from frontdesk.vault import Seal
 from frontdesk.vendors.contract import FoundEvent, Resident
 
 log = structlog.get_logger(__name__)
@@ -34,9 +33,8 @@ class Syncer:
         reader: Reader,
         stopping: Stopping,
         relooker: Relooker,
-        seal: Seal | None = None,
     ) -> None:
-        self._runner = catalog.sync_runner(self._found, seal)
+        self._runner = catalog.sync_runner(self._found)
         self._reader = reader
         self._stopping = stopping
         self._relooker = relooker

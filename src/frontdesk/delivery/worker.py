@@ -39,7 +39,7 @@ from frontdesk.integrations.service import IntegrationService
 from frontdesk.outgoing.addresses import AllowedAddresses
 from frontdesk.retention.service import RetentionService
 from frontdesk.settings import Settings
-from frontdesk.vault import Vault
+from frontdesk.vault import Texts
 from frontdesk.vendors.registry import vendors
 
 log = structlog.get_logger(__name__)
@@ -65,7 +65,7 @@ class WorkerServices(Protocol):
     @property
     def database(self) -> Database: ...
     @property
-    def vault(self) -> Vault: ...
+    def texts(self) -> Texts: ...
     @property
     def integrations(self) -> IntegrationService: ...
     @property
@@ -88,13 +88,13 @@ class Worker:
         self._database = services.database
         self._retention = services.retention
         self._stop = stop
-        self._repository = DeliveryRepository(services.database)
+        texts = services.texts
+        self._repository = DeliveryRepository(services.database, texts)
         self._budgets = Budgets(
             BudgetRepository(services.database), services.settings.budget_factor
         )
         self._stopping = Stopping(self._repository)
-        seal = services.vault.seal_json if services.settings.encrypt_attempts else None
-        self._finisher = Finisher(self._repository, seal)
+        self._finisher = Finisher(self._repository, texts)
         self._wire = Wire(
             # Twice the slots: reads need connections too.
             connections=services.settings.worker_slots * (SLOW_TIMES + 2),
@@ -119,7 +119,7 @@ class Worker:
         self._reconciler = Reconciler(
             self._repository, self._finisher, self._reader, self._sender, self._relooker
         )
-        self._syncer = Syncer(services.catalog, self._reader, self._stopping, self._relooker, seal)
+        self._syncer = Syncer(services.catalog, self._reader, self._stopping, self._relooker)
         self._leases = Leases(
             self._repository,
             services.integrations,

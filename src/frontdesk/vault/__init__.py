@@ -12,9 +12,12 @@ from frontdesk.vault.keys import (
 )
 from frontdesk.vault.sealing import Seal, UnreadableError, Vault
 from frontdesk.vault.service import KeyInUseError, KeyState, Rotation, VaultService
+from frontdesk.vault.texts import CLEAR, TEXT_FIELDS, Texts
 
 __all__ = [
+    "CLEAR",
     "KEY_FILE",
+    "TEXT_FIELDS",
     "EncryptionKeyError",
     "Key",
     "KeyInUseError",
@@ -23,6 +26,7 @@ __all__ = [
     "Keyring",
     "Rotation",
     "Seal",
+    "Texts",
     "UnreadableError",
     "Vault",
     "VaultService",

@@ -19,8 +19,9 @@ from cryptography.exceptions import InvalidTag
 from frontdesk.vault.keys import KEY_ID_BYTES, Key, Keyring
 from frontdesk.vendors.declaration import Declaration
 
-How = Literal["credentials", "token", "text", "secret", "json"]
-"""What is sealed, which says how it is bound to its owner; stands in the comment of its column."""
+How = Literal["credentials", "token", "text", "secret", "json", "texts"]
+"""What is sealed, which says how it is bound to its owner; stands in the comment of its column.
+`texts`: strings that begin with `MARK`, in a JSON document or in a column of text, beside clear ones."""
 
 Seal = Callable[[UUID, Mapping[str, Any]], Mapping[str, Any]]
 """Seals a JSON object for an owner, as `Vault.seal_json` does."""
@@ -28,12 +29,16 @@ Seal = Callable[[UUID, Mapping[str, Any]], Mapping[str, Any]]
 SEALED = "sealed"
 """The one key of a JSON object that stands for a sealed one."""
 
+MARK = "frontdesk:sealed:"
+"""How a sealed string begins. The base64 of its key's name follows."""
+
 UNNAMED = b"\x01"
 """How a value begins that names no key. Earlier versions read no other, so it is written as long as
 there is one key."""
 
 _NAMED_KEY = b"\x02"
 _NONCE_BYTES = 12
+_TAG_BYTES = 16
 
 
 class UnreadableError(Exception):
@@ -106,6 +111,20 @@ class Vault:
         )
         return opened
 
+    def seal_string(self, account_id: UUID, text: str) -> str:
+        """A text, sealed for this account, as a string that can stand where the text stood. With the
+        keys as they were last read; it always names its key, so that SQL finds it by that."""
+        sealed = self._sealed(text.encode(), "texts", account_id, named=True)
+        return MARK + base64.b64encode(sealed).decode()
+
+    def open_string(self, account_id: UUID, text: str) -> str:
+        """What `seal_string` sealed. Raises UnreadableError."""
+        try:
+            sealed = base64.b64decode(text.removeprefix(MARK), validate=True)
+        except ValueError as error:
+            raise UnreadableError("A text that is marked as sealed is none.") from error
+        return self.open(sealed, "texts", account_id).decode()
+
     # --- sealing --------------------------------------------------------------------------------
 
     def seal(self, content: bytes, how: How, owner: UUID | str) -> bytes:
@@ -166,6 +185,12 @@ class Vault:
         text = b"erased" + integration_id.bytes + x_id.encode()
         return hmac.new(self._scope_key, text, hashlib.sha256).hexdigest()
 
+    def request_name(self, fingerprint: str) -> str:
+        """What is kept of a request's fingerprint where its text is sealed: a keyed hash (hex), by which
+        a guess of the text cannot be confirmed."""
+        text = b"request" + fingerprint.encode()
+        return hmac.new(self._scope_key, text, hashlib.sha256).hexdigest()
+
     def budget_scope(
         self, declaration: Declaration, credentials: Mapping[str, Any], integration_id: UUID
     ) -> str:
@@ -185,6 +210,24 @@ class Vault:
 def head_of(fingerprint: str) -> bytes:
     """How a value begins that names the key which sealed it."""
     return _NAMED_KEY + bytes.fromhex(fingerprint)[:KEY_ID_BYTES]
+
+
+def is_sealed_text(text: str) -> bool:
+    """Whether a string has the form of a sealed one; a caller's own words may begin with the mark."""
+    if not text.startswith(MARK):
+        return False
+    least = 1 + KEY_ID_BYTES + _NONCE_BYTES + _TAG_BYTES
+    try:
+        sealed = base64.b64decode(text.removeprefix(MARK), validate=True)
+    except ValueError:
+        return False
+    return len(sealed) >= least and sealed[:1] == _NAMED_KEY
+
+
+def mark_of_head(head: bytes) -> str:
+    """How a string begins that the key of this head (`head_of`) has sealed."""
+    # A whole number of base64's groups of three bytes: what follows does not change it.
+    return MARK + base64.b64encode(head).decode()
 
 
 def _bound_to(how: How, owner: UUID | str) -> bytes:

@@ -6,20 +6,33 @@ key come in while everything serves: first every process can open with it, then 
 nothing is left that the old one has sealed.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
+import orjson
+
 from frontdesk.audit.service import AuditTrail
 from frontdesk.database.pool import Connection, Database, Record
-from frontdesk.vault.keys import KeyMismatch, promote_key, remove_key
-from frontdesk.vault.repository import SealedColumn, VaultRepository
-from frontdesk.vault.sealing import UNNAMED, UnreadableError, Vault, head_of
+from frontdesk.vault.keys import EncryptionKeyError, KeyMismatch, promote_key, remove_key
+from frontdesk.vault.repository import Change, RowKey, SealedColumn, VaultRepository
+from frontdesk.vault.sealing import (
+    UNNAMED,
+    UnreadableError,
+    Vault,
+    head_of,
+    is_sealed_text,
+    mark_of_head,
+)
+from frontdesk.vault.texts import each_string
 
 PORTION = 200
 """Most rows that are looked at, and sealed anew, in one statement."""
 
 MOST_PASSES = 10
+_PAUSE_SECONDS = 0.2
+"""Until whoever held a row that we had to pass over has let it go."""
 
 _SCOPE_KEY = "scope key"
 _DISPOSABLE = ("token",)
@@ -27,9 +40,6 @@ _DISPOSABLE = ("token",)
 
 Progress = Callable[[int, int, str], None]
 """(done, of how many, in which column)."""
-
-Change = tuple[UUID | str, bytes, bytes | None]
-"""(key of the row, old value, new value)."""
 
 
 class KeyInUseError(Exception):
@@ -76,6 +86,15 @@ class VaultService:
             await self._repository.keep_key(transaction, self._vault.fingerprint)
             await self._take_scope_key(transaction, known, migrated)
 
+    async def check_texts(self) -> None:
+        """Make sure that sealed texts will be found again when a key is replaced: on a schema that does
+        not know of them, the key that they need could be dropped. Raises EncryptionKeyError."""
+        if not await self._repository.knows_texts():
+            raise EncryptionKeyError(
+                "FRONTDESK_ENCRYPT_PERSONAL_DATA needs this release's database schema: run "
+                "`frontdesk migrate`, then start again."
+            )
+
     async def state(self) -> list[KeyState]:
         """Every key that is here or known: those of this process first, in their order."""
         here = self._vault.fingerprints
@@ -96,12 +115,13 @@ class VaultService:
 
     async def left(self) -> dict[str, int]:
         """How many values there are that the sealing key has not sealed, by column; only columns
-        with any. Of sealed documents none is counted: there are too many to be read for this."""
+        with any. Of sealed documents and texts none is counted: there are too many to be read for
+        this."""
         head = head_of(self._vault.fingerprint)
         counted = {
             column.name: await self._repository.count(column, not_by=head)
             for column in await self._repository.sealed_columns()
-            if column.how != "json"
+            if column.how not in ("json", "texts")
         }
         return {name: count for name, count in counted.items() if count}
 
@@ -124,11 +144,13 @@ class VaultService:
         # A process that was about to store something while the key changed stores it after our
         # pass: the next one finds it.
         for _ in range(MOST_PASSES):
-            put, unreadable = await self._pass(columns, progress)
+            put, unreadable, missed = await self._pass(columns, progress)
             for name, count in put.items():
                 resealed[name] = resealed.get(name, 0) + count
-            if not put:
+            if not put and not missed:
                 break
+            if missed:
+                await asyncio.sleep(_PAUSE_SECONDS)
         return Rotation(self._vault.fingerprint, resealed, unreadable)
 
     async def drop(self, fingerprint: str) -> None:
@@ -195,21 +217,23 @@ class VaultService:
 
     async def _pass(
         self, columns: list[SealedColumn], progress: Progress | None
-    ) -> tuple[dict[str, int], dict[str, int]]:
+    ) -> tuple[dict[str, int], dict[str, int], int]:
         """Seal anew what is left in these columns: values put and values that do not open, by
-        column; only columns with any."""
+        column (only columns with any), and how many could not be put now."""
         put: dict[str, int] = {}
         unreadable: dict[str, int] = {}
+        missed = 0
         totals = [await self._repository.rows(column) for column in columns]
         done = 0
         for column in columns:
-            after: object = None
+            after: RowKey | None = None
             while rows := await self._repository.portion(
                 column, not_by=head_of(self._vault.fingerprint), after=after, most=PORTION
             ):
-                after = rows[-1]["key"]
+                after = _key(column, rows[-1])
                 changes, lost = self._anew(column, rows)
                 moved = await self._repository.replace(column, changes) if changes else 0
+                missed += len(changes) - moved
                 if moved:
                     put[column.name] = put.get(column.name, 0) + moved
                 if lost:
@@ -217,25 +241,60 @@ class VaultService:
                 done += len(rows)
                 if progress is not None:
                     progress(done, max(done, sum(totals)), column.name)
-        return put, unreadable
+        return put, unreadable, missed
 
     def _anew(self, column: SealedColumn, rows: list[Record]) -> tuple[list[Change], int]:
         changes: list[Change] = []
         lost = 0
         for row in rows:
-            if row["sealed"] is None:
+            old = row["sealed"]
+            if old is None:
+                continue
+            key = _key(column, row)
+            if column.how == "texts":
+                new, unreadable = self._texts_anew(column, row["owner"], old)
+                lost += unreadable
+                if new != old:
+                    changes.append((key, old, new))
                 continue
             try:
-                content = self._vault.open(row["sealed"], column.how, row["owner"])
+                content = self._vault.open(old, column.how, row["owner"])
             except UnreadableError:
                 if column.how in _DISPOSABLE:
-                    changes.append((row["key"], row["sealed"], None))
+                    changes.append((key, old, None))
                 else:
                     lost += 1
                 continue
-            sealed = self._vault.seal_anew(content, column.how, row["owner"])
-            changes.append((row["key"], row["sealed"], sealed))
+            changes.append((key, old, self._vault.seal_anew(content, column.how, row["owner"])))
         return changes, lost
+
+    def _texts_anew(self, column: SealedColumn, owner: UUID, stored: str) -> tuple[str, int]:
+        """A column's whole text with each sealed string in it sealed by the first key (the very same
+        where there is none to be), and how many do not open."""
+        mark = mark_of_head(head_of(self._vault.fingerprint))
+        renewed = lost = 0
+
+        def renew(text: str) -> str:
+            nonlocal renewed, lost
+            if not is_sealed_text(text) or text.startswith(mark):
+                return text
+            try:
+                opened = self._vault.open_string(owner, text)
+            except UnreadableError:
+                lost += 1
+                return text
+            renewed += 1
+            return self._vault.seal_string(owner, opened)
+
+        if column.type == "jsonb":
+            changed = orjson.dumps(each_string(orjson.loads(stored), renew)).decode()
+        else:
+            changed = renew(stored)
+        return (changed if renewed else stored), lost
+
+
+def _key(column: SealedColumn, row: Record) -> RowKey:
+    return tuple(row[f"key_{place}"] for place in range(len(column.keys)))
 
 
 def compare(known: list[str], vault: Vault, dropped: list[str] | None = None) -> None:

@@ -25,7 +25,7 @@ from frontdesk.outgoing.addresses import AllowedAddresses
 from frontdesk.settings import Settings
 from frontdesk.tracing import spans
 from frontdesk.tracing.spans import Value
-from frontdesk.vault import UnreadableError, Vault
+from frontdesk.vault import CLEAR, Texts, UnreadableError, Vault
 from frontdesk.webhooks.outbox_repository import OutboxRepository
 from frontdesk.webhooks.sending import Parcel, Result, Sender
 from frontdesk.webhooks.signing import Secrets
@@ -73,8 +73,10 @@ class Dispatcher:
         outbox: Outbox,
         settings: Settings,
         allowed: AllowedAddresses,
+        texts: Texts = CLEAR,
     ) -> None:
         self._database = database
+        self._texts = texts
         self._repository = OutboxRepository(database)
         self._audit = AuditTrail()
         self._vault = vault
@@ -229,7 +231,7 @@ class Dispatcher:
         try:
             parcel = self._parcel(row)
         except UnreadableError:
-            result = Result(None, "its secret cannot be opened with this installation's key")
+            result = Result(None, "it cannot be decrypted with this installation's keys")
         else:
             result = await _sent(sender, parcel, row, trace)
         finally:
@@ -269,7 +271,7 @@ class Dispatcher:
         return Parcel(
             message_id=str(row["id"]),
             url=row["url"],
-            body=row["body"],
+            body=self._texts.open_whole_text(row["account_id"], row["body"]),
             sequence=row["sequence"],
             secrets=secrets,
             headers=dict(headers),

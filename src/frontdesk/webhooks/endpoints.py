@@ -192,7 +192,7 @@ async def rotate(request: Request, webhook_id: str, caller: Owner) -> Response:
 async def test(request: Request, webhook_id: str, caller: Owner) -> Response:
     body = await read_model(request, TestCall)
     row = await _service(request).test(caller.account_id, parse_id(webhook_id), body)
-    return json_answer({"result": _delivery_shape(row)})
+    return json_answer({"result": _delivery_shape(request, row)})
 
 
 @router.get(
@@ -216,7 +216,15 @@ async def deliveries(request: Request, webhook_id: str, caller: Owner) -> Respon
         kinds=_KINDS,
     )
     rows, total = await _service(request).deliveries(caller.account_id, parse_id(webhook_id), query)
-    return json_answer(page_answer(query, rows, total, values_of=_value_of, shown=_delivery_shape))
+    return json_answer(
+        page_answer(
+            query,
+            rows,
+            total,
+            values_of=_value_of,
+            shown=lambda row: _delivery_shape(request, row),
+        )
+    )
 
 
 @router.post(
@@ -229,7 +237,7 @@ async def redeliver(request: Request, webhook_id: str, delivery_id: str, caller:
     row = await _service(request).redeliver(
         caller.account_id, parse_id(webhook_id), parse_id(delivery_id)
     )
-    return json_answer({"result": _delivery_shape(row)})
+    return json_answer({"result": _delivery_shape(request, row)})
 
 
 def _service(request: Request) -> WebhookService:
@@ -237,11 +245,12 @@ def _service(request: Request) -> WebhookService:
     return service
 
 
-def _delivery_shape(row: Record) -> dict[str, Any]:
+def _delivery_shape(request: Request, row: Record) -> dict[str, Any]:
     names = set(DeliveryShape.model_fields) - {"next_attempt_at"}
     waits = row["state"] == "waiting"
     return {
         **{name: row[name] for name in names},
+        "body": _service(request).body_of(row),
         "next_attempt_at": row["ready_at"] if waits else None,
     }
 

@@ -20,7 +20,7 @@ COLUMNS = (
     "created_at, updated_at"
 )
 _DELIVERY_COLUMNS = (
-    "id, created_at, webhook_id, trigger, sequence, test, state, attempts, ready_at, "
+    "id, account_id, created_at, webhook_id, trigger, sequence, test, state, attempts, ready_at, "
     "last_attempt_at, finished_at, last_status, last_error, body"
 )
 

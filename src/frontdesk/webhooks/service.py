@@ -18,7 +18,7 @@ from frontdesk.ids import new_id
 from frontdesk.outgoing.addresses import AllowedAddresses
 from frontdesk.outgoing.urls import UrlRefused
 from frontdesk.settings import Settings
-from frontdesk.vault import Vault
+from frontdesk.vault import CLEAR, Texts, Vault
 from frontdesk.webhooks.callback_secrets import CallbackSecrets
 from frontdesk.webhooks.dispatch import Dispatcher
 from frontdesk.webhooks.receivers import check_receiver
@@ -67,9 +67,12 @@ _OWN_PREFIXES = ("frontdesk-", "webhook-")
 class WebhookService:
     """The webhooks of every account; each call names whose."""
 
-    def __init__(self, database: Database, vault: Vault, settings: Settings) -> None:
+    def __init__(
+        self, database: Database, vault: Vault, settings: Settings, texts: Texts = CLEAR
+    ) -> None:
         """Raises ValueError where the setting of allowed addresses names no range."""
         self._database = database
+        self._texts = texts
         self._repository = WebhookRepository(database)
         self._vault = vault
         self._settings = settings
@@ -89,10 +92,10 @@ class WebhookService:
 
     async def dispatch(self, stop: asyncio.Event) -> None:
         """A worker's part: send what there is to send, until `stop`."""
-        outbox = Outbox(self._database, self.callback_secrets)
-        await Dispatcher(self._database, self._vault, outbox, self._settings, self._allowed).run(
-            stop
-        )
+        outbox = Outbox(self._database, self.callback_secrets, self._texts)
+        await Dispatcher(
+            self._database, self._vault, outbox, self._settings, self._allowed, self._texts
+        ).run(stop)
 
     # --- webhooks ---------------------------------------------------------------------------------
 
@@ -211,6 +214,10 @@ class WebhookService:
         if problems:
             raise invalid(problems)
         return await self._repository.deliveries(account_id, webhook["id"], query, query.filters)
+
+    def body_of(self, delivery: Record) -> str:
+        """The body of a delivery as it is sent."""
+        return self._texts.open_text(delivery["account_id"], delivery["body"])
 
     async def redeliver(
         self, account_id: UUID, webhook_id: UUID | None, delivery_id: UUID | None

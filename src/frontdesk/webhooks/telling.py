@@ -7,7 +7,7 @@ notice that nobody wants any more is dropped.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from uuid import UUID, uuid5
 
@@ -17,6 +17,7 @@ import structlog
 from frontdesk.catalog.service import shown_stored
 from frontdesk.database.pool import Database, Record
 from frontdesk.ids import new_id
+from frontdesk.vault import CLEAR, Texts
 from frontdesk.vendors.declaration import Model
 from frontdesk.webhooks.callback_secrets import CallbackSecrets
 from frontdesk.webhooks.outbox_repository import NewDelivery, OutboxRepository
@@ -33,14 +34,17 @@ _TESTS = UUID("6f6e6365-2c20-496e-8f72-6465722e0002")
 
 _log = structlog.get_logger(__name__)
 
-Maker = Callable[[Record, dict[str, Any]], dict[str, Any] | None]
+Maker = Callable[[Record, "Told"], dict[str, Any] | None]
 
 
 class Outbox:
     """The outbox of the whole installation; any process may empty it."""
 
-    def __init__(self, database: Database, callback_secrets: CallbackSecrets) -> None:
+    def __init__(
+        self, database: Database, callback_secrets: CallbackSecrets, texts: Texts = CLEAR
+    ) -> None:
         self._database = database
+        self._texts = texts
         self._repository = OutboxRepository(database)
         self._callback_secrets = callback_secrets
 
@@ -55,7 +59,11 @@ class Outbox:
             listeners = await self._repository.listeners(
                 transaction, sorted({notice["account_id"] for notice in notices})
             )
-            found = [delivery for notice in notices for delivery in _deliveries(notice, listeners)]
+            found = [
+                delivery
+                for notice in notices
+                for delivery in _deliveries(notice, listeners, self._texts)
+            ]
             per_webhook = Counter(d.webhook_id for d in found if d.webhook_id is not None)
             per_account = Counter(d.account_id for d in found if d.webhook_id is None)
             for account_id in per_account:
@@ -83,12 +91,12 @@ def trial_destination(webhook_id: UUID) -> UUID:
     return uuid5(_TESTS, str(webhook_id))
 
 
-def _deliveries(notice: Record, listeners: Sequence[Record]) -> list[NewDelivery]:
+def _deliveries(notice: Record, listeners: Sequence[Record], texts: Texts) -> list[NewDelivery]:
     wanting = [hook for hook in listeners if _wants(hook, notice)]
     if not wanting and notice["callback_url"] is None:
         return []
     try:
-        rest = _MAKERS[notice["trigger"]](notice, orjson.loads(notice["told"]))
+        rest = _MAKERS[notice["trigger"]](notice, _opened(notice, texts))
     except (KeyError, TypeError, ValueError):
         # A fault of ours, or a row of another version: one notice must not hold all others back.
         _log.exception("webhook_notice_dropped", notice=notice["id"], trigger=notice["trigger"])
@@ -98,6 +106,7 @@ def _deliveries(notice: Record, listeners: Sequence[Record]) -> list[NewDelivery
     body = orjson.dumps(
         body_of(notice["trigger"], str(notice["integration_id"]), notice["vendor"], rest)
     ).decode()
+    body = texts.seal_text(notice["account_id"], body)
 
     def to(webhook_id: UUID | None, url: str | None, destination: UUID) -> NewDelivery:
         return NewDelivery(
@@ -126,7 +135,23 @@ def _wants(hook: Record, notice: Record) -> bool:
     return trigger not in OF_RECORDS or hook["model"] in (None, notice["model"])
 
 
-def _of_write(notice: Record, told: dict[str, Any]) -> dict[str, Any]:
+class Told(NamedTuple):
+    """What a notice holds, opened: what is told, and the record before and after."""
+
+    told: dict[str, Any]
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+def _opened(notice: Record, texts: Texts) -> Told:
+    def of(name: str) -> Any:
+        return None if notice[name] is None else texts.loads(notice["account_id"], notice[name])
+
+    return Told(of("told"), of("before"), of("after"))
+
+
+def _of_write(notice: Record, found: Told) -> dict[str, Any]:
+    told = found.told
     succeeded = told["state"] == "succeeded"
     record_id = notice["event_id"] or told["created_record_id"]
     return {
@@ -138,24 +163,23 @@ def _of_write(notice: Record, told: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _as_told(notice: Record, told: dict[str, Any]) -> dict[str, Any]:
+def _as_told(notice: Record, found: Told) -> dict[str, Any]:
     del notice
-    return told
+    return found.told
 
 
-def _of_new_record(notice: Record, told: dict[str, Any]) -> dict[str, Any]:
-    payload = shown_stored(Model(notice["model"]), orjson.loads(notice["after"]))
-    return {**_record(notice, told), "payload": payload}
+def _of_new_record(notice: Record, found: Told) -> dict[str, Any]:
+    payload = shown_stored(Model(notice["model"]), found.after or {})
+    return {**_record(notice, found.told), "payload": payload}
 
 
-def _of_changed_record(notice: Record, told: dict[str, Any]) -> dict[str, Any] | None:
+def _of_changed_record(notice: Record, found: Told) -> dict[str, Any] | None:
     model = Model(notice["model"])
     diff = difference(
-        shown_stored(model, orjson.loads(notice["before"])),
-        shown_stored(model, orjson.loads(notice["after"])),
+        shown_stored(model, found.before or {}), shown_stored(model, found.after or {})
     )
     # What callers cannot see has changed: there is nothing to tell.
-    return None if diff is None else {**_record(notice, told), "diff": diff}
+    return None if diff is None else {**_record(notice, found.told), "diff": diff}
 
 
 def _record(notice: Record, told: dict[str, Any]) -> dict[str, Any]:

@@ -51,13 +51,18 @@ class BulkRetry:
         if body.dry_run:
             jobs = [_told(row, None) for row in page]
         else:
-            writes = [self._make(account_id, row) for row in page]
+            made: list[tuple[Record, NewWrite]] = []
+            for row in page:
+                try:
+                    made.append((row, self._make(account_id, row)))
+                except ApiError as error:
+                    failed.append(_not_retried(row, error))
             # All at once and in order: the intake commits them in order, in as few commits as it
             # can, so that two of one lane stay as they were.
             outcomes = await asyncio.gather(
-                *(self._intake.submit(write) for write in writes), return_exceptions=True
+                *(self._intake.submit(write) for _, write in made), return_exceptions=True
             )
-            for row, write, outcome in zip(page, writes, outcomes, strict=True):
+            for (row, write), outcome in zip(made, outcomes, strict=True):
                 if isinstance(outcome, ApiError):
                     failed.append(_not_retried(row, outcome))
                 elif isinstance(outcome, BaseException):

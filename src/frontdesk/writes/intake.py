@@ -21,6 +21,7 @@ import structlog
 from frontdesk.database.pool import CommitUnknown, Database, DatabaseUnavailable
 from frontdesk.errors import ApiError, Code
 from frontdesk.metrics import counts
+from frontdesk.vault import CLEAR, Texts
 from frontdesk.writes import intake_repository
 
 log = structlog.get_logger(__name__)
@@ -107,8 +108,9 @@ class _Waiting:
 class Intake:
     """The group commit of one process."""
 
-    def __init__(self, database: Database, *, queue: int, batch: int) -> None:
+    def __init__(self, database: Database, *, queue: int, batch: int, texts: Texts = CLEAR) -> None:
         self._database = database
+        self._texts = texts
         self._queue_limit = queue
         self._batch_limit = batch
         self._waiting: deque[_Waiting] = deque()
@@ -154,7 +156,7 @@ class Intake:
     ) -> Replayed | Mismatched | None:
         """What a request with this key gets without being looked at, if the key is taken."""
         taken = await intake_repository.look_up(self._database, account_id, key)
-        return None if taken is None else _replay(taken, fingerprint)
+        return None if taken is None else self._replay(account_id, taken, fingerprint)
 
     async def close(self) -> None:
         """Commit what waits, then end. Later requests are refused."""
@@ -207,7 +209,7 @@ class Intake:
                 await self._commit([waiting])
 
     async def _store(self, batch: list[_Waiting]) -> None:
-        rows = [_row(place, waiting.write) for place, waiting in enumerate(batch)]
+        rows = [self._row(place, waiting.write) for place, waiting in enumerate(batch)]
         try:
             taken = await _learnt(
                 lambda again: intake_repository.accept(self._database, rows, again), len(rows)
@@ -219,19 +221,25 @@ class Intake:
         for waiting in batch:
             if waiting.result.done():
                 continue
-            other = taken.get(waiting.write.id)
+            write = waiting.write
+            other = taken.get(write.id)
             waiting.result.set_result(
-                Accepted() if other is None else _replay(other, waiting.write.fingerprint or "")
+                Accepted()
+                if other is None
+                else self._replay(write.account_id, other, write.fingerprint or "")
             )
 
     async def _store_call(self, call: NewCall) -> Accepted | Replayed | Mismatched:
-        rows = [_row(place, write) for place, write in enumerate(call.writes)]
+        rows = [self._row(place, write) for place, write in enumerate(call.writes)]
+        answer = None
+        if call.idempotency_key is not None:
+            answer = self._texts.seal(call.account_id, call.answer)
         row = {
             "id": call.id,
             "account_id": call.account_id,
             "idempotency_key": call.idempotency_key,
-            "fingerprint": call.fingerprint,
-            "answer": call.answer if call.idempotency_key is not None else None,
+            "fingerprint": self._texts.seal_fingerprint(call.fingerprint),
+            "answer": answer,
         }
         try:
             # One at a time: single events must not wait behind a row of large transactions.
@@ -248,7 +256,26 @@ class Intake:
             raise _not_accepted("The database cannot be reached at the moment.") from error
         finally:
             self._writes_of_calls -= len(rows)
-        return Accepted() if taken is None else _replay(taken, call.fingerprint or "")
+        if taken is None:
+            return Accepted()
+        return self._replay(call.account_id, taken, call.fingerprint or "")
+
+    def _row(self, place: int, write: NewWrite) -> dict[str, Any]:
+        row = _row(place, write)
+        if self._texts.sealing:
+            for name in ("input", "event", "warnings", "answer"):
+                row[name] = self._texts.seal(write.account_id, row[name])
+            # The database does not look into it, and what it holds has each vendor's own form.
+            row["plan"] = self._texts.seal_json(write.id, write.plan)
+            row["fingerprint"] = self._texts.seal_fingerprint(write.fingerprint)
+        return row
+
+    def _replay(
+        self, account_id: UUID, taken: intake_repository.Taken, fingerprint: str
+    ) -> Replayed | Mismatched:
+        if not self._texts.is_fingerprint(taken.fingerprint.hex(), fingerprint):
+            return Mismatched()
+        return Replayed(taken.job_id, self._texts.loads(account_id, taken.answer))
 
     def _call_done(self, task: "asyncio.Task[Accepted | Replayed | Mismatched]") -> None:
         self._calls.discard(task)
@@ -307,12 +334,6 @@ def _row(place: int, write: NewWrite) -> dict[str, Any]:
         "fingerprint": write.fingerprint,
         "answer": write.answer,
     }
-
-
-def _replay(taken: intake_repository.Taken, fingerprint: str) -> Replayed | Mismatched:
-    if taken.fingerprint.hex() != fingerprint:
-        return Mismatched()
-    return Replayed(taken.job_id, taken.answer)
 
 
 def _fail(waiting: _Waiting, error: Exception) -> None:

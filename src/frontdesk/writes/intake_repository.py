@@ -10,12 +10,13 @@ from frontdesk.database.pool import Database, Record
 
 
 class Taken(NamedTuple):
-    """A request whose idempotency key another one holds: that one's job, fingerprint and answer."""
+    """A request whose idempotency key another one holds: that one's job, fingerprint and answer, as
+    JSON, its texts perhaps sealed."""
 
     refused_id: UUID | None
     job_id: UUID
     fingerprint: bytes
-    answer: dict[str, Any]
+    answer: str
 
 
 # One statement, so one transaction: the keys and the writes stand or fall together.
@@ -62,7 +63,7 @@ async def accept(
     )
     return {
         row["refused_id"]: Taken(
-            row["refused_id"], row["taken_by"], row["fingerprint"], orjson.loads(row["answer"])
+            row["refused_id"], row["taken_by"], row["fingerprint"], row["answer"]
         )
         for row in refused
     }
@@ -86,7 +87,7 @@ async def accept_call(
     if not held:
         return None
     (row,) = held
-    return Taken(None, row["taken_by"], row["fingerprint"], orjson.loads(row["answer"]))
+    return Taken(None, row["taken_by"], row["fingerprint"], row["answer"])
 
 
 async def look_up(database: Database, account_id: UUID, key: str) -> Taken | None:
@@ -96,7 +97,7 @@ async def look_up(database: Database, account_id: UUID, key: str) -> Taken | Non
         return None
     # The caller will be told that it is accepted.
     await database.execute(_STAND)
-    return Taken(None, row["job_id"], row["fingerprint"], orjson.loads(row["answer"]))
+    return Taken(None, row["job_id"], row["fingerprint"], row["answer"])
 
 
 async def keep_answer(

@@ -15,7 +15,7 @@ from frontdesk.database.pool import Database
 from frontdesk.errors import ApiError, Code, Problem, invalid, not_found
 from frontdesk.http.paging import EXACT_TOTAL, ListQuery, Scalar, page_answer, parse_moment
 from frontdesk.ids import parse_id
-from frontdesk.vault import UnreadableError, Vault
+from frontdesk.vault import CLEAR, Texts, UnreadableError, Vault
 from frontdesk.writes import logs_repository as repository
 from frontdesk.writes.logs_repository import WriteFilter
 from frontdesk.writes.status import FAILED_STATES, Row, write_status
@@ -47,9 +47,10 @@ JOB_FILTERS: Mapping[str, str] = {"integration_id": "Only this integration."}
 class Logs:
     """Reads the logs of one account at a time."""
 
-    def __init__(self, database: Database, vault: Vault) -> None:
+    def __init__(self, database: Database, vault: Vault, texts: Texts = CLEAR) -> None:
         self._database = database
         self._vault = vault
+        self._texts = texts
 
     async def writes(
         self, account_id: UUID, filters: Mapping[str, str], *, limit: int, offset: int
@@ -88,7 +89,7 @@ class Logs:
             limit=limit,
             offset=offset,
         )
-        return {"results": {"logs": [_write_log(row) for row in rows]}}
+        return {"results": {"logs": [self._write_log(account_id, row) for row in rows]}}
 
     async def attempts(
         self, account_id: UUID, query: ListQuery, job_id: UUID | None = None
@@ -144,6 +145,8 @@ class Logs:
         if row is None:
             raise not_found("job log")
         shown = dict(row)
+        if row["message"] is not None:
+            shown["message"] = self._texts.open_text(account_id, row["message"])
         for name in ("request", "answer"):
             if row[name] is not None:
                 try:
@@ -155,6 +158,25 @@ class Logs:
                     ) from error
         return shown
 
+    def _write_log(self, account_id: UUID, row: Row) -> dict[str, Any]:
+        errors = [
+            str(error.get("message", "")) for error in self._texts.loads(account_id, row["errors"])
+        ]
+        return {
+            "id": row["id"],
+            "created_at": row["submitted_at"],
+            "job_id": row["id"],
+            "job_log_id": row["job_log_id"],
+            "status": write_status(row["state"]),
+            "integration_id": row["integration_id"],
+            "job_type": f"{row['operation']}_resident_event",
+            "parameters": self._texts.loads(account_id, row["input"]),
+            "error": "; ".join(errors) or None,
+            "name": row["name"],
+            "vendor": row["vendor"],
+            "external_reference": row["external_reference"],
+        }
+
 
 def since(time_range: str | None) -> datetime | None:
     """When a time range began; None where there is none."""
@@ -163,24 +185,6 @@ def since(time_range: str | None) -> datetime | None:
 
 def _no_logs() -> dict[str, Any]:
     return {"results": {"logs": []}}
-
-
-def _write_log(row: Row) -> dict[str, Any]:
-    errors = [str(error.get("message", "")) for error in orjson.loads(row["errors"])]
-    return {
-        "id": row["id"],
-        "created_at": row["submitted_at"],
-        "job_id": row["id"],
-        "job_log_id": row["job_log_id"],
-        "status": write_status(row["state"]),
-        "integration_id": row["integration_id"],
-        "job_type": f"{row['operation']}_resident_event",
-        "parameters": orjson.loads(row["input"]),
-        "error": "; ".join(errors) or None,
-        "name": row["name"],
-        "vendor": row["vendor"],
-        "external_reference": row["external_reference"],
-    }
 
 
 def _job_log(row: Row) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from frontdesk.audit.service import AuditTrail
 from frontdesk.database.pool import Database
 from frontdesk.errors import ApiError, Code, not_found
 from frontdesk.ids import new_id
-from frontdesk.vault import Vault
+from frontdesk.vault import CLEAR, Texts, UnreadableError, Vault
 from frontdesk.writes import repository
 from frontdesk.writes.bulk_retry import BulkRetry
 from frontdesk.writes.idempotency import Key
@@ -53,13 +53,22 @@ class Step:
 class WritesService:
     """The writes of every account; each question names whose."""
 
-    def __init__(self, database: Database, intake: Intake, vault: Vault, *, waiters: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        intake: Intake,
+        vault: Vault,
+        *,
+        waiters: int,
+        texts: Texts = CLEAR,
+    ) -> None:
         self._database = database
         self._intake = intake
+        self._texts = texts
         self._audit = AuditTrail()
-        self.logs = Logs(database, vault)
+        self.logs = Logs(database, vault, texts)
         self._bulk_retry = BulkRetry(
-            database, intake, lambda account_id, row: _retry(account_id, row, None, {})
+            database, intake, lambda account_id, row: self._retry(account_id, row, None, {})
         )
         self.waiters = Waiters(partial(repository.told, database), waiters)
 
@@ -76,7 +85,7 @@ class WritesService:
         if wait > 0 and row["state"] not in ENDED_STATES:
             await self.waiters.until_ended(row["id"], wait)
             row = await self._row(account_id, job_id)
-        return status_of(row)
+        return self._status_of(account_id, row)
 
     async def stream(
         self, account_id: UUID, job_id: UUID | None, last_seen: str | None
@@ -157,7 +166,7 @@ class WritesService:
         if failed or key is not None:
             # Under a key even the answer that names an older retry is kept: the same id again
             # stores no second write.
-            make = _retry if failed else _again
+            make = self._retry if failed else self._again
             outcome = await self._intake.submit(make(account_id, row, key, answer))
             if not isinstance(outcome, Accepted):
                 return _replayed(outcome)
@@ -184,6 +193,67 @@ class WritesService:
                 return _replayed(taken)
         return await self._bulk_retry.run(account_id, body, key), False
 
+    def _status_of(self, account_id: UUID, row: Row) -> dict[str, Any]:
+        errors = self._texts.clear_json(account_id, row["errors"])
+        return status_of(row if errors is row["errors"] else {**row, "errors": errors})
+
+    def _retry(
+        self, account_id: UUID, row: Row, key: Key | None, answer: dict[str, Any]
+    ) -> NewWrite:
+        # A new record for a new write: the old one's id may yet appear, should an uncertain write
+        # turn out to have arrived. An update changes the record that it names.
+        event_id = new_id() if row["operation"] == "create" else row["event_id"]
+        return self._write(account_id, row, _id_of_retry(row), event_id, row["id"], key, answer)
+
+    def _again(
+        self, account_id: UUID, row: Row, key: Key | None, answer: dict[str, Any]
+    ) -> NewWrite:
+        return self._write(
+            account_id, row, row["id"], row["event_id"], row["retry_of"], key, answer
+        )
+
+    def _write(
+        self,
+        account_id: UUID,
+        row: Row,
+        job_id: UUID,
+        event_id: UUID,
+        retry_of: UUID | None,
+        key: Key | None,
+        answer: dict[str, Any],
+    ) -> NewWrite:
+        try:
+            plan = self._texts.open_json(row["id"], row["plan"])
+            given, event, warnings = (
+                self._texts.loads_whole(account_id, row[name])
+                for name in ("input", "event", "warnings")
+            )
+        except UnreadableError as error:
+            raise ApiError(
+                Code.CONFLICT,
+                "What this write says is stored encrypted, with a key that is not here.",
+            ) from error
+        return NewWrite(
+            id=job_id,
+            account_id=account_id,
+            integration_id=row["integration_id"],
+            vendor=row["vendor"],
+            operation=row["operation"],
+            resident_id=row["resident_id"],
+            budget_key=row["budget_key"],
+            input=given,
+            plan=of_retry(plan),
+            event=event,
+            warnings=warnings,
+            event_id=event_id,
+            external_reference=row["external_reference"],
+            expiry_hours=row["write_expiry_hours"],
+            retry_of=retry_of,
+            idempotency_key=None if key is None else key.key,
+            fingerprint=None if key is None else key.fingerprint,
+            answer=None if key is None else answer,
+        )
+
     async def _row(self, account_id: UUID, job_id: UUID | None) -> Row:
         row = None
         if job_id is not None:
@@ -203,7 +273,7 @@ class WritesService:
             marker = marker_of(row)
             if marker != told:
                 told = marker
-                yield Step(marker, status_of(row))
+                yield Step(marker, self._status_of(account_id, row))
             if row["state"] in ENDED_STATES:
                 return
             await self.waiters.until_moved(job_id, mark, BEAT_SECONDS)
@@ -249,45 +319,3 @@ def _id_of_retry(row: Row) -> UUID:
     value = value & ~(0xF << 76) | 0x8 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     return UUID(int=value)
-
-
-def _retry(account_id: UUID, row: Row, key: Key | None, answer: dict[str, Any]) -> NewWrite:
-    # A new record for a new write: the old one's id may yet appear, should an uncertain write
-    # turn out to have arrived. An update changes the record that it names.
-    event_id = new_id() if row["operation"] == "create" else row["event_id"]
-    return _write(account_id, row, _id_of_retry(row), event_id, row["id"], key, answer)
-
-
-def _again(account_id: UUID, row: Row, key: Key | None, answer: dict[str, Any]) -> NewWrite:
-    return _write(account_id, row, row["id"], row["event_id"], row["retry_of"], key, answer)
-
-
-def _write(
-    account_id: UUID,
-    row: Row,
-    job_id: UUID,
-    event_id: UUID,
-    retry_of: UUID | None,
-    key: Key | None,
-    answer: dict[str, Any],
-) -> NewWrite:
-    return NewWrite(
-        id=job_id,
-        account_id=account_id,
-        integration_id=row["integration_id"],
-        vendor=row["vendor"],
-        operation=row["operation"],
-        resident_id=row["resident_id"],
-        budget_key=row["budget_key"],
-        input=orjson.loads(row["input"]),
-        plan=of_retry(orjson.loads(row["plan"])),
-        event=orjson.loads(row["event"]),
-        warnings=orjson.loads(row["warnings"]),
-        event_id=event_id,
-        external_reference=row["external_reference"],
-        expiry_hours=row["write_expiry_hours"],
-        retry_of=retry_of,
-        idempotency_key=None if key is None else key.key,
-        fingerprint=None if key is None else key.fingerprint,
-        answer=None if key is None else answer,
-    )
