@@ -9,6 +9,7 @@ import pytest
 from frontdesk.database.pool import Database
 from frontdesk.delivery.budget_repository import BudgetRepository
 from frontdesk.delivery.finishing import completion
+from frontdesk.delivery.lookup_repository import LookupRepository
 from frontdesk.delivery.outcomes import Transition
 from frontdesk.delivery.repository import Claimed, DeliveryRepository
 from frontdesk.ids import new_id
@@ -162,7 +163,7 @@ async def test_a_completion_that_comes_after_the_lease_is_evidence_and_moves_not
     late = Transition("succeeded", ends=True, x_id="77", resolution="exact")
     assert not await finish(repository, slow, sent, late)
     assert await state(database, sent.id) == "reconciling"
-    evidence = await repository.evidence(sent.id)
+    evidence = await LookupRepository(database).evidence(sent.id)
     assert evidence is not None
     assert evidence.own
     assert (evidence.outcome.kind, evidence.outcome.x_id) == (OutcomeKind.DELIVERED, "77")

@@ -9,6 +9,7 @@ import pytest
 
 from frontdesk.database.pool import Database
 from frontdesk.delivery.finishing import Finisher
+from frontdesk.delivery.lookup_repository import LookupRepository
 from frontdesk.delivery.repository import DeliveryRepository
 from frontdesk.errors import ApiError
 from frontdesk.ids import new_id
@@ -51,7 +52,7 @@ async def test_a_twin_is_known_whether_its_plan_is_sealed_or_not(
         )
     write = new_write(the, resident)
     await accepted(database, mine, write)
-    twins = await DeliveryRepository(database, ON).twins(the.integration_ids[0], write.id, PLAN)
+    twins = await LookupRepository(database, ON).twins(the.integration_ids[0], write.id, PLAN)
     assert twins == moments[:2]
 
 

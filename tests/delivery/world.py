@@ -15,6 +15,7 @@ from frontdesk.delivery.budgets import Budgets, ScopeGate
 from frontdesk.delivery.finishing import Finisher, completion
 from frontdesk.delivery.holding import Holding, Scope
 from frontdesk.delivery.logins import Logins
+from frontdesk.delivery.lookup_repository import LookupRepository
 from frontdesk.delivery.outcomes import NOT_SENT, Transition, after_send
 from frontdesk.delivery.reading import Reader
 from frontdesk.delivery.reconcile import Reconciler
@@ -116,6 +117,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.repository = DeliveryRepository(self.database)
+        self.lookups = LookupRepository(self.database)
         self.intake = Intake(self.database, queue=100, batch=10)
         self.writes = WritesService(self.database, self.intake, Vault(bytes(32)), waiters=1)
 
@@ -279,7 +281,7 @@ class World:
         """One look of the product's reconciler; what it decides is in hand, not yet recorded."""
         finisher = HeldBack(self.repository)
         reader, relooker = self._readers()
-        reconciler = Reconciler(self.repository, finisher, reader, cast("Sender", None), relooker)
+        reconciler = Reconciler(self.lookups, finisher, reader, cast("Sender", None), relooker)
         await reconciler.reconcile(self._holding(hand.worker_id, hand.write), hand.write)
         (hand.row,) = finisher.rows
 
@@ -295,14 +297,14 @@ class World:
         """They read through the model's connector, which needs nothing of what they are given."""
         nothing = cast("Any", None)
         reader = Reader(
-            self.repository,
+            self.lookups,
             cast("CatalogService", nothing),
             cast("Wire", nothing),
             cast("Budgets", nothing),
             cast("Stopping", nothing),
             cast("Logins", nothing),
         )
-        return reader, Relooker(self.repository, reader, cast("Stopping", nothing))
+        return reader, Relooker(self.lookups, reader, cast("Stopping", nothing))
 
     def _holding(self, worker: UUID, write: Claimed) -> Holding:
         site = self.sites[write.integration_id]

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from frontdesk.database.pool import DatabaseUnavailable
+from frontdesk.delivery.lookup_repository import LookupRepository
 from frontdesk.delivery.reading import Reader
-from frontdesk.delivery.repository import DeliveryRepository
 from frontdesk.delivery.sending import Sender
 from frontdesk.vendors.declaration import RecordId
 from frontdesk.vendors.registry import connector_of
@@ -86,7 +86,7 @@ async def test_an_id_is_learnt_although_the_database_was_away_when_it_was_looked
         """The background reading of events, which may find it too, is not what is tried."""
 
     monkeypatch.setattr(Reader, "tie_found", nothing)
-    happened = away_once(monkeypatch, DeliveryRepository, "without_x_id")
+    happened = away_once(monkeypatch, LookupRepository, "without_x_id")
 
     write = await world.write(resident, "looked for again")
     assert (await world.end_of(write))["state"] == "succeeded"

@@ -113,12 +113,12 @@ class Holding:
         read_at = self.baselines.get(resident_id)
         return read_at is not None and clock.now() - read_at < BASELINE_SECONDS
 
-    def note_baseline(self, resident_id: UUID) -> None:
-        """The resident's events have just been read. Old notes are dropped: the map stays small."""
+    def note_baseline(self, resident_id: UUID, seconds_ago: float = 0.0) -> None:
+        """The resident's events were read. Old notes are dropped: the map stays small."""
         if len(self.baselines) > 10_000:
             limit = clock.now() - BASELINE_SECONDS
             self.baselines = {key: at for key, at in self.baselines.items() if at > limit}
-        self.baselines[resident_id] = clock.now()
+        self.baselines[resident_id] = clock.now() - seconds_ago
 
 
 class Place:

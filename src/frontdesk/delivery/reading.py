@@ -13,10 +13,11 @@ from frontdesk.catalog.service import CatalogService
 from frontdesk.database.pool import DatabaseUnavailable
 from frontdesk.delivery import clock
 from frontdesk.delivery.budgets import Budgets, Purpose
-from frontdesk.delivery.holding import Holding
+from frontdesk.delivery.holding import BASELINE_SECONDS, Holding
 from frontdesk.delivery.logins import Logins
+from frontdesk.delivery.lookup_repository import LookupRepository, Pending
 from frontdesk.delivery.matching import Claim, Known, earliest_stamp, find, matches
-from frontdesk.delivery.repository import Claimed, DeliveryRepository, Pending
+from frontdesk.delivery.repository import Claimed
 from frontdesk.delivery.session import ReadSession
 from frontdesk.delivery.stopping import Stopping
 from frontdesk.delivery.wire import Wire
@@ -43,7 +44,7 @@ class Reader:
 
     def __init__(
         self,
-        repository: DeliveryRepository,
+        repository: LookupRepository,
         catalog: CatalogService,
         wire: Wire,
         budgets: Budgets,
@@ -74,9 +75,21 @@ class Reader:
     async def read_baseline(self, holding: Holding, write: Claimed, plan: Plan) -> None:
         """Bring the resident's existing events into the cache. Raises `NoAnswer`, `ReadRefused`,
         `Unaskable`."""
+        began = clock.now()
         found = await self.read_events(holding, plan, "write")
         await self._catalog.store_found_events(holding.integration.id, write.resident_id, found)
+        await self._repository.note_baseline(write.resident_id, clock.now() - began)
         holding.note_baseline(write.resident_id)
+
+    async def has_baseline(self, holding: Holding, write: Claimed) -> bool:
+        """Whether the resident's events were read a short while ago, here or by another worker."""
+        if holding.has_baseline(write.resident_id):
+            return True
+        age = await self._repository.baseline_age(write.resident_id)
+        if age is None or age >= BASELINE_SECONDS:
+            return False
+        holding.note_baseline(write.resident_id, age)
+        return True
 
     async def read_events(
         self, holding: Holding, plan: Plan, purpose: Purpose

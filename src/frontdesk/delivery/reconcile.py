@@ -11,11 +11,12 @@ import structlog
 
 from frontdesk.delivery.finishing import Finisher, completion
 from frontdesk.delivery.holding import Holding
+from frontdesk.delivery.lookup_repository import LookupRepository
 from frontdesk.delivery.matching import shows_changes
 from frontdesk.delivery.outcomes import Transition, after_send, backoff, delivered, uncertain
 from frontdesk.delivery.reading import Reader
 from frontdesk.delivery.relooking import Relooker
-from frontdesk.delivery.repository import Claimed, DeliveryRepository
+from frontdesk.delivery.repository import Claimed
 from frontdesk.delivery.sending import Sender, is_keyed
 from frontdesk.vendors.contract import (
     FoundEvent,
@@ -43,7 +44,7 @@ class Reconciler:
 
     def __init__(
         self,
-        repository: DeliveryRepository,
+        repository: LookupRepository,
         finisher: Finisher,
         reader: Reader,
         sender: Sender,

@@ -13,8 +13,8 @@ import structlog
 
 from frontdesk.delivery import clock
 from frontdesk.delivery.holding import Holding
+from frontdesk.delivery.lookup_repository import LookupRepository, Pending
 from frontdesk.delivery.reading import Reader
-from frontdesk.delivery.repository import DeliveryRepository, Pending
 from frontdesk.delivery.stopping import Stopping
 from frontdesk.vendors.contract import (
     FoundEvent,
@@ -38,7 +38,7 @@ BATCH = 100
 class Relooker:
     """The later looks of one worker process."""
 
-    def __init__(self, repository: DeliveryRepository, reader: Reader, stopping: Stopping) -> None:
+    def __init__(self, repository: LookupRepository, reader: Reader, stopping: Stopping) -> None:
         self._repository = repository
         self._reader = reader
         self._stopping = stopping

@@ -208,7 +208,7 @@ class Sender:
         read_back = holding.declaration.read_back
         if not read_back.possible or read_back.stamped or plan.operation == "update":
             return True
-        if holding.has_baseline(write.resident_id):
+        if await self._reader.has_baseline(holding, write):
             return True
         try:
             await self._reader.read_baseline(holding, write, plan)

@@ -24,6 +24,7 @@ from frontdesk.delivery.finishing import Finisher, completion
 from frontdesk.delivery.holding import Place
 from frontdesk.delivery.leasing import Leases
 from frontdesk.delivery.logins import Logins
+from frontdesk.delivery.lookup_repository import LookupRepository
 from frontdesk.delivery.outcomes import Transition, after_fault
 from frontdesk.delivery.reading import Reader, pause
 from frontdesk.delivery.reconcile import Reconciler
@@ -90,6 +91,7 @@ class Worker:
         self._stop = stop
         texts = services.texts
         self._repository = DeliveryRepository(services.database, texts)
+        lookups = LookupRepository(services.database, texts)
         self._budgets = Budgets(
             BudgetRepository(services.database), services.settings.budget_factor
         )
@@ -105,7 +107,7 @@ class Worker:
             services.integrations.sessions, self._wire, self._budgets, self._stopping
         )
         self._reader = Reader(
-            self._repository,
+            lookups,
             services.catalog,
             self._wire,
             self._budgets,
@@ -115,9 +117,9 @@ class Worker:
         self._sender = Sender(
             self._wire, self._budgets, self._stopping, self._finisher, self._reader, self._logins
         )
-        self._relooker = Relooker(self._repository, self._reader, self._stopping)
+        self._relooker = Relooker(lookups, self._reader, self._stopping)
         self._reconciler = Reconciler(
-            self._repository, self._finisher, self._reader, self._sender, self._relooker
+            lookups, self._finisher, self._reader, self._sender, self._relooker
         )
         self._syncer = Syncer(services.catalog, self._reader, self._stopping, self._relooker)
         self._leases = Leases(
