@@ -25,6 +25,7 @@ from frontdesk.cli.lifeline import (
     inherited_socket,
     report_ready,
 )
+from frontdesk.cli.open_files import connections_within, raise_open_files
 from frontdesk.cli.output import answers
 from frontdesk.observability import configure
 from frontdesk.settings import Settings
@@ -77,6 +78,7 @@ def worker(
     end_with(parent)
     settings = read_settings(data_dir)
     configure(level=settings.log_level, style=settings.log_format, process="worker")
+    raise_open_files()
 
     def ready() -> None:
         report_ready(ready_fd)
@@ -126,6 +128,7 @@ def sandbox(
     end_with(parent)
     settings = read_settings(data_dir)
     configure(level=settings.log_level, style=settings.log_format, process="sandbox")
+    raise_open_files()
 
     def ready(url: str) -> None:
         report_ready(ready_fd, url=url)
@@ -248,7 +251,7 @@ async def _api(
     settings: Settings, listener: socket.socket, ready: Callable[[], None], *, migrated: bool
 ) -> None:
     from frontdesk.application import create_app
-    from frontdesk.cli.api_server import ApiServer, configuration
+    from frontdesk.cli.api_server import ApiServer, bounds_of, configuration
     from frontdesk.metrics.listener import serving
 
     loop = asyncio.get_running_loop()
@@ -262,7 +265,10 @@ async def _api(
             serving(figures, services.database, settings.budget_factor),
         ):
             config = configuration(
-                create_app(services), settings.drain_seconds, settings.trusted_proxies
+                create_app(services),
+                settings.drain_seconds,
+                settings.trusted_proxies,
+                bounds_of(settings, connections_within(settings.connections)),
             )
             server = ApiServer(config, ready, drain)
             settle_garbage_collection()
