@@ -215,11 +215,11 @@ async def test_the_rest_of_a_body_after_its_answer_is_not_listened_to_for_ever(
 
 @pytest.mark.parametrize("ends", [b"", b"Connection: close\r\n"])
 async def test_who_does_not_read_the_answer_is_cut_off(served: Served, ends: bytes) -> None:
-    reader, writer = await served.connect(b"GET /large HTTP/1.1\r\nHost: h\r\n" + ends + b"\r\n")
+    opened = await served.connect(b"GET /large HTTP/1.1\r\nHost: h\r\n" + ends + b"\r\n")
     # The stream holds a little, the kernel some megabytes, and then nothing moves any more.
     await until(lambda: served.app.seen)
     await served.nobody()
-    del reader
+    opened[1].close()
 
 
 async def test_who_waits_for_an_answer_is_not_hurried(served: Served) -> None:
