@@ -183,12 +183,16 @@ class SlowBody(Dripping):
         return self.head("POST", "/v1/events/residents", Content_Length="100000") + b"\r\n{"
 
 
-class Unread(Silent):
-    """Asks for the longest answer there is, sixteen times, and never reads."""
+class Unread(Dripping):
+    """Asks for the longest answer there is, sixteen times, and never reads. What it sends now and then
+    tells it whether it is still listened to."""
 
     def begin(self) -> None:
         self.transport.pause_reading()
-        self.transport.write((self.head("GET", "/openapi.json") + b"\r\n") * 16)
+        super().begin()
+
+    def beginning(self) -> bytes:
+        return (self.head("GET", "/openapi.json") + b"\r\n") * 16
 
 
 class Oversized(Silent):
