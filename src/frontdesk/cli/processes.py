@@ -32,6 +32,8 @@ from frontdesk.settings import Settings
 
 DEFAULT_PORT = 8420
 DEFAULT_SANDBOX_PORT = 8421
+SOCKET_BYTES = 128 << 10
+"""Of each connection that the kernel keeps, each way (Linux doubles it)."""
 
 if TYPE_CHECKING:
     from frontdesk.application import Services
@@ -170,6 +172,10 @@ def listen(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
         # A start right after a stop: the old connections' remains must not hold the port.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # What is accepted has the same. By itself the kernel would take megabytes for each who does not
+        # read, and a thousand of them all the memory that it has for connections.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BYTES)
         listener.bind(address)
         listener.listen(2048)
     except OSError as error:

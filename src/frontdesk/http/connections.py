@@ -14,8 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 from uvicorn.server import ServerState
 
 from frontdesk.errors import Code
@@ -115,6 +120,7 @@ class Connection(HttpToolsProtocol):
         self._crowd = config.crowd
         self._bounds = config.crowd.bounds
         self.deadline = math.inf
+        self._running: RequestResponseCycle | None = None
         self._in_head = False
         self._head_bytes = 0
         self._moved = 0
@@ -131,6 +137,11 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._crowd.waiting.pop(self, None)
+        # uvicorn tells only the last request of a row, which may not be the one that is answered.
+        self.pipeline.clear()
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -188,6 +199,10 @@ class Connection(HttpToolsProtocol):
         if self.cycle.response_complete:
             self._wait(0)
             self._arm()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:
         del msg
