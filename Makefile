@@ -14,10 +14,11 @@ export PYTHONDONTWRITEBYTECODE :=
 TEST_WORKERS ?= 4
 TEST_OPTIONS ?=
 FAILOVER_OPTIONS ?=
+ATTACK_OPTIONS ?=
 FUZZ_INPUTS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test failover torture fuzz bench lint format types walls docs check clean
+.PHONY: help setup demo serve test failover torture fuzz attack bench lint format types walls docs check clean
 
 help: ## List what there is
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +53,9 @@ torture: $(STAMP) ## Kill and stop every part under load at hostile PMSs, for ha
 
 fuzz: $(STAMP) ## Bend a million inputs for every parser (FUZZ_INPUTS=10000: fewer)
 	@$(BIN)/python -m tests.fuzz.run --inputs $(FUZZ_INPUTS) $(FUZZ_OPTIONS)
+
+attack: $(STAMP) ## Call at an even pace beside 10,000 idle, slow, vanished and oversized callers, and time it
+	@$(BIN)/python -m tests.attack.run $(ATTACK_OPTIONS)
 
 lint: $(STAMP) ## Lint, and check the format
 	$(BIN)/ruff check .

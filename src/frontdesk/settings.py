@@ -94,6 +94,34 @@ class Settings(BaseSettings):
         description="Folder with your own versions of vendor templates: `<vendor>/<file>`; "
         "`frontdesk vendors --templates` lists what can be replaced.",
     )
+    connections: int = Field(
+        20_000,
+        ge=16,
+        le=1_000_000,
+        description="Connections that an API process holds; fewer where the limit of open files (`ulimit -Hn`), "
+        "less 256, is fewer. Past it the one that has waited longest for a request makes room; where none waits, 503.",
+    )
+    connection_head_seconds: float = Field(
+        10.0, ge=0.5, le=300, description="Seconds that a request's head has to arrive whole."
+    )
+    connection_body_seconds: float = Field(
+        30.0,
+        ge=0.5,
+        le=600,
+        description="Seconds of a body, each time, in which at least 1 KiB a second must arrive.",
+    )
+    connection_idle_seconds: float = Field(
+        75.0,
+        ge=1,
+        le=3600,
+        description="Seconds that a connection is kept for its next request: more than a proxy in front keeps it.",
+    )
+    connection_unread_seconds: float = Field(
+        30.0,
+        ge=0.5,
+        le=600,
+        description="Seconds of an unread answer, each time, in which at least 1 KiB a second must be read.",
+    )
     intake_queue: int = Field(
         2000,
         ge=1,

@@ -5,7 +5,7 @@ The requests are made up by Schemathesis; an integration of each vendor exists, 
 get past the first door. What the answers mean is asked elsewhere.
 """
 
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -13,15 +13,11 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis import Case, GenerationMode
-from schemathesis.checks import CheckFunction, not_a_server_error
+from schemathesis.checks import CHECKS as KNOWN_CHECKS
+from schemathesis.checks import CheckFunction, load_all_checks
 from schemathesis.core.failures import FailureGroup
 from schemathesis.core.result import Ok
 from schemathesis.schemas import APIOperation
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
 
 from frontdesk.application import open_services
 from frontdesk.catalog.models import SPECS
@@ -35,12 +31,20 @@ from tests.integrations.world import PATH, body_of
 
 pytestmark = pytest.mark.long
 
+load_all_checks()
+EXCLUDED = {
+    "positive_data_acceptance": "which ids an account has, and what two fields or parameters mean only "
+    "together, no schema states (`x_id` without `integration_id`, a field ordered by twice); the 400 is "
+    "documented, and the paths of a PMS that takes no events are there to answer 405",
+}
+"""Checks that do not hold here, and why."""
+
 CHECKS: list[CheckFunction] = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_schema_conformance,
+    cast("CheckFunction", KNOWN_CHECKS.get_one(name))
+    for name in KNOWN_CHECKS.get_all_names()
+    if name not in EXCLUDED
 ]
+"""Whatever the library knows: a new one comes with its release."""
 EXAMPLES = 8
 PARTS = 4
 """The operations are dealt out to so many tests, which can run beside each other."""
@@ -104,6 +108,11 @@ def test_every_answer_is_as_documented(
     assert not wrong, "\n\n".join(wrong)
 
 
+def test_every_check_is_known_and_those_left_out_exist() -> None:
+    assert {"negative_data_rejection", "ignored_auth"} <= {check.__name__ for check in CHECKS}
+    assert EXCLUDED.keys() <= set(KNOWN_CHECKS.get_all_names())
+
+
 def _takes_anything(operation: APIOperation[Any, Any, Any, Any]) -> bool:
     """Whether there is anything that can be sent wrong."""
     return bool(list(operation.iter_parameters())) or bool(list(operation.body))
@@ -131,7 +140,11 @@ def _tried(
         parameters = case.path_parameters or {}
         if "integration_id" in parameters and len(str(parameters["integration_id"])) % 2:
             parameters["integration_id"] = integration_ids[0]
-        case.call_and_validate(checks=CHECKS, headers=caller.headers, timeout=SECONDS)
+        checks = CHECKS
+        if (case.query or {}).get("dry_run") and "Idempotency-Key" in (case.headers or {}):
+            # The contract ignores the key of a dry run, whatever its form.
+            checks = [check for check in CHECKS if check.__name__ != "negative_data_rejection"]
+        case.call_and_validate(checks=checks, headers=caller.headers, timeout=SECONDS)
 
     try:
         attempt()

@@ -1,14 +1,18 @@
 """Request bodies: every hostile form is a clear 4xx and changes nothing."""
 
+import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.conftest import until
 
 from frontdesk.errors import ApiError
+from frontdesk.http import body as bodies
 from frontdesk.http.body import BODY_LIMIT, DEEPEST, parse_json
 
 INTEGRATIONS = "/v1/admin/integrations"
@@ -53,6 +57,39 @@ async def test_a_hostile_body_is_a_clear_4xx(
     assert code in [issue["code"] for issue in error["details"]["issues"]]
     async with client.get(INTEGRATIONS) as answer:
         assert (await answer.json())["results"] == []
+
+
+async def test_bodies_on_their_way_have_a_bound_together_and_free_it_when_they_are_read(
+    client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "MOST_UNDER_WAY", 5_000)
+    come, go_on = asyncio.Event(), asyncio.Event()
+
+    async def half() -> AsyncIterator[bytes]:
+        yield b" " * 4_000
+        come.set()
+        await go_on.wait()
+        yield b"{}"
+
+    first = asyncio.create_task(client.post(INTEGRATIONS, data=half(), headers=JSON))
+    await come.wait()
+
+    async def refused() -> bool:
+        async with client.post(INTEGRATIONS, data=b" " * 4_000, headers=JSON) as answer:
+            error = (await answer.json())["error"]
+            if answer.status == 400:
+                return False  # the first one's half is not there yet
+            assert answer.status == 503
+            assert answer.headers["Retry-After"] == "1"
+            assert error["details"] == {"outcome": "not_accepted"}
+            return True
+
+    await until(refused)
+    go_on.set()
+    async with await first as answer:
+        assert answer.status == 400
+    async with client.post(INTEGRATIONS, data=b" " * 4_000, headers=JSON) as answer:
+        assert answer.status == 400
 
 
 async def test_a_body_over_a_mebibyte_is_too_large_declared_or_not(

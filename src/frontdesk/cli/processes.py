@@ -31,6 +31,7 @@ from frontdesk.cli.lifeline import (
     inherited_socket,
     report_ready,
 )
+from frontdesk.cli.open_files import connections_within, raise_open_files
 from frontdesk.cli.output import answers
 from frontdesk.observability import configure
 from frontdesk.settings import Settings
@@ -38,6 +39,8 @@ from frontdesk.tracing.exporting import TracesUnavailableError, check_available,
 
 DEFAULT_PORT = 8420
 DEFAULT_SANDBOX_PORT = 8421
+SOCKET_BYTES = 128 << 10
+"""Of each connection that the kernel keeps, each way (Linux doubles it)."""
 
 if TYPE_CHECKING:
     from frontdesk.application import Services
@@ -84,6 +87,7 @@ def worker(
     end_with(parent)
     settings = read_settings(data_dir)
     configure(level=settings.log_level, style=settings.log_format, process="worker")
+    raise_open_files()
 
     def ready() -> None:
         report_ready(ready_fd)
@@ -133,6 +137,7 @@ def sandbox(
     end_with(parent)
     settings = read_settings(data_dir)
     configure(level=settings.log_level, style=settings.log_format, process="sandbox")
+    raise_open_files()
 
     def ready(url: str) -> None:
         report_ready(ready_fd, url=url)
@@ -174,6 +179,10 @@ def listen(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
         # A start right after a stop: the old connections' remains must not hold the port.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # What is accepted has the same. By itself the kernel would take megabytes for each who does not
+        # read, and a thousand of them all the memory that it has for connections.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BYTES)
         listener.bind(address)
         listener.listen(2048)
     except OSError as error:
@@ -266,7 +275,7 @@ async def _api(
     settings: Settings, listener: socket.socket, ready: Callable[[], None], *, migrated: bool
 ) -> None:
     from frontdesk.application import create_app
-    from frontdesk.cli.api_server import ApiServer, configuration
+    from frontdesk.cli.api_server import ApiServer, bounds_of, configuration
     from frontdesk.metrics.listener import serving
 
     await wait_for_database(settings)
@@ -281,7 +290,10 @@ async def _api(
             serving(figures, services.database, settings.budget_factor),
         ):
             config = configuration(
-                create_app(services), settings.drain_seconds, settings.trusted_proxies
+                create_app(services),
+                settings.drain_seconds,
+                settings.trusted_proxies,
+                bounds_of(settings, connections_within(settings.connections)),
             )
             server = ApiServer(config, ready, drain)
             settle_garbage_collection()

@@ -33,6 +33,7 @@ from frontdesk.cli.environment import (
 )
 from frontdesk.cli.failure import SURROUNDINGS, CommandFailed
 from frontdesk.cli.lifeline import ParentOption, end_with
+from frontdesk.cli.open_files import raise_open_files
 from frontdesk.cli.output import answers, progress_bar
 from frontdesk.cli.private_files import TOKEN_FILE, write_whole
 from frontdesk.cli.processes import DEFAULT_PORT, address_of, listen
@@ -110,6 +111,7 @@ def serve(
         )
     settings = read_settings(data_dir)
     configure(level=settings.log_level, style=settings.log_format, process="serve")
+    raise_open_files()
     options = Serving(
         sandbox=sandbox,
         sandbox_url=sandbox_url.rstrip("/") if sandbox_url else None,

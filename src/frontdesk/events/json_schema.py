@@ -47,6 +47,7 @@ def generic_schema(operation: str) -> JsonSchema:
     names = [item.name for item in EVENT_FIELDS] if create else list(UPDATE_FIELDS)
     fields = {name: _nullable(FIELDS[name].json_schema()) for name in names}
     schema = _object(fields | _own_fields(operation))
+    schema["title"] = "ResidentEvent" if create else "ResidentEventChange"
     if create:
         schema["properties"]["integration_id"] = FIELDS["integration_id"].json_schema()
         schema["required"] = ["integration_id"]
@@ -86,7 +87,9 @@ def event_schema(
         if taken.required and (operation, item.name) != _REPLACEABLE:
             required.append(item.name)
             if item.kind is Kind.TEXT:
-                schema |= {"minLength": 1, "pattern": r"\S"}
+                # The pattern by itself: beside a greatest length of tens of thousands, tools that make
+                # one expression of both compute for many seconds.
+                schema |= {"minLength": 1, "allOf": [{"pattern": r"\S"}]}
         else:
             schema = _nullable(schema)
         fields[item.name] = schema

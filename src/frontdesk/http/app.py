@@ -154,9 +154,14 @@ def _readiness() -> dict[str, Any]:
 
 
 def _add_pages(app: FastAPI) -> None:
+    made: list[bytes] = []
+
     async def openapi(request: Request) -> Response:
         del request
-        return json_answer(app.openapi())
+        # Made once: anybody may ask, and each of many unread answers would be a copy of its own.
+        if not made:
+            made.append(bytes(json_answer(app.openapi()).body))
+        return Response(made[0], media_type="application/json")
 
     async def docs(request: Request) -> Response:
         del request

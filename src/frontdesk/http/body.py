@@ -22,6 +22,10 @@ BODY_LIMIT = 1 << 20
 DEEPEST = 64
 """Levels of nesting that a body may have; far more than any schema here has."""
 
+MOST_UNDER_WAY = 256 << 20
+"""Bytes of bodies that this process holds before they are whole: a thousand callers who each keep back the
+end of a large one would fill its memory. Past it 503."""
+
 _PATIENCE_BYTES = 16 << 20
 _PATIENCE_SECONDS = 5.0
 
@@ -41,6 +45,16 @@ class Body(BaseModel):
 
 
 Model = TypeVar("Model", bound=Body)
+
+
+class _UnderWay:
+    """What the bodies that are being read hold together."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+
+_under_way = _UnderWay()
 
 
 async def read_body(request: Request, limit: int = BODY_LIMIT) -> bytes:
@@ -75,11 +89,18 @@ async def _read(request: Request, limit: int) -> bytes:
     # Nearly every body is one chunk; a chunked upload has no declared length, so it is counted.
     chunks: list[bytes] = []
     size = 0
-    async for chunk in stream:
-        size += len(chunk)
-        if size > limit:
-            raise await _too_large(stream, limit)
-        chunks.append(chunk)
+    try:
+        async for chunk in stream:
+            size += len(chunk)
+            _under_way.bytes += len(chunk)
+            if size > limit:
+                chunks.clear()
+                raise await _too_large(stream, limit)
+            if _under_way.bytes > MOST_UNDER_WAY:
+                raise _too_many()
+            chunks.append(chunk)
+    finally:
+        _under_way.bytes -= size
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
@@ -231,6 +252,15 @@ async def _too_large(rest: AsyncIterator[bytes], limit: int) -> ApiError:
         pass  # as with too many bytes: what follows is not read, so the connection ends
     refusal.headers["Connection"] = "close"
     return refusal
+
+
+def _too_many() -> ApiError:
+    return ApiError(
+        Code.UNAVAILABLE,
+        "Too many large requests are on their way; nothing was accepted.",
+        details={"outcome": "not_accepted"},
+        headers={"Retry-After": "1", "Connection": "close"},
+    )
 
 
 def _too_deep() -> ApiError:

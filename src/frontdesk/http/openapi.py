@@ -16,11 +16,13 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from frontdesk.errors import Code
+from frontdesk.http.components import lifted
 from frontdesk.http.paging import DEFAULT_LIMIT, GREATEST_LIMIT, LARGEST_OFFSET
 from frontdesk.http.shared_schemas import (
     HEADERS,
     LIMIT_HEADERS,
     RETRY_HEADER,
+    SHARED_HEADERS,
     SHARED_SCHEMAS,
 )
 
@@ -262,6 +264,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     schemas.update(SHARED_SCHEMAS)
+    components["headers"] = SHARED_HEADERS
     components["securitySchemes"] = {
         "bearer": {
             "type": "http",
@@ -273,7 +276,8 @@ def _document(app: FastAPI) -> dict[str, Any]:
         for method in _METHODS:
             if method in item:
                 _complete(item[method], protected=path.startswith("/v1"))
-    found["paths"] = dict(sorted(paths.items()))
+    found["paths"], repeated = lifted(dict(sorted(paths.items())), schemas)
+    schemas.update(repeated)
     return found
 
 
@@ -292,12 +296,16 @@ def _complete(found: dict[str, Any], *, protected: bool) -> None:
         del answers["422"]
     for status, response in answers.items():
         headers = response.setdefault("headers", {})
-        headers.update(HEADERS)
+        headers.update(_referred(HEADERS))
         if protected and status != "401":
-            headers.update(LIMIT_HEADERS)
+            headers.update(_referred(LIMIT_HEADERS))
         if status in ("429", "503"):
-            headers.update(RETRY_HEADER)
+            headers.update(_referred(RETRY_HEADER))
     found["responses"] = dict(sorted(answers.items()))
+
+
+def _referred(headers: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in headers}
 
 
 def _error_response(codes: Sequence[Code]) -> dict[str, Any]:

@@ -94,3 +94,4 @@ LIMIT_HEADERS: dict[str, Any] = {
     },
 }
 RETRY_HEADER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
+SHARED_HEADERS = HEADERS | LIMIT_HEADERS | RETRY_HEADER

@@ -101,6 +101,13 @@ _webhook_attempts = Counter(
     ("result",),
     registry=REGISTRY,
 )
+_connections_cut = Counter(
+    "frontdesk_http_connections_cut",
+    "Connections that the API ended, by reason (`head` or `body` did not come in time, `unread` answer, "
+    "`large` or `malformed` head, `idle`, to make `room`, or `refused`).",
+    ("reason",),
+    registry=REGISTRY,
+)
 _webhooks_disabled = Counter(
     "frontdesk_webhooks_disabled",
     "Webhooks that were switched off because nothing was taken for days.",
@@ -125,6 +132,11 @@ def request_answered(method: str, route: str, status: int, seconds: float) -> No
         child = _of_requests[key] = _requests.labels(*map(str, key))
     child.inc()
     _request_seconds.labels(route).observe(seconds)
+
+
+def connection_cut(reason: str) -> None:
+    """The API ended a connection that its other side would have kept."""
+    _connections_cut.labels(reason).inc()
 
 
 def intake_committed(writes: int, seconds: float) -> None:
