@@ -3,6 +3,7 @@
 `/docs` works without a network: its scripts are served from here.
 """
 
+import asyncio
 from collections.abc import Callable
 from importlib.metadata import version
 from importlib.resources import files
@@ -17,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 
 from frontdesk.accounts.guesses import Guesses
 from frontdesk.database.pool import Database, DatabaseUnavailable
@@ -153,6 +154,18 @@ def _readiness() -> dict[str, Any]:
     return found
 
 
+class _InTurn(Response):
+    """A long answer that anybody may ask for: one is written at a time, and between two of them others
+    have their turn. A thousand asked for at once would else be written before anything else is done."""
+
+    _turns = asyncio.Semaphore(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._turns:
+            await super().__call__(scope, receive, send)
+            await asyncio.sleep(0)
+
+
 def _add_pages(app: FastAPI) -> None:
     made: list[bytes] = []
 
@@ -161,7 +174,7 @@ def _add_pages(app: FastAPI) -> None:
         # Made once: anybody may ask, and each of many unread answers would be a copy of its own.
         if not made:
             made.append(bytes(json_answer(app.openapi()).body))
-        return Response(made[0], media_type="application/json")
+        return _InTurn(made[0], media_type="application/json")
 
     async def docs(request: Request) -> Response:
         del request
