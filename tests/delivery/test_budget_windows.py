@@ -38,12 +38,13 @@ WINDOWS = st.lists(
 class Step:
     """What a process does: `take` so many calls and put `unused` of them back, `sync` (one call that
     leaves the last quarter), `slow_down` or `note_limits`. `when`: at which part of its life a call is
-    made."""
+    made; `slow`: that life is a longer one, because connecting takes long."""
 
     what: str
     count: int
     unused: int
     when: float
+    slow: bool
 
 
 STEPS = st.builds(
@@ -52,6 +53,7 @@ STEPS = st.builds(
     count=st.integers(1, 6),
     unused=st.integers(0, 6),
     when=st.sampled_from([0.0, 0.5, 1.0]),
+    slow=st.booleans(),
 )
 ROUNDS = st.lists(
     st.tuples(
@@ -204,7 +206,7 @@ async def _take(database: Database, vendor: Vendor, scope: str, step: Step) -> N
     count = 1 if step.what == "sync" else step.count
     asked = vendor.now()
     async with database.transaction() as transaction:
-        row = await transaction.fetch_row(*_taking(vendor, scope, count, keep))
+        row = await transaction.fetch_row(*_taking(vendor, scope, count, keep, slow=step.slow))
         assert row is not None
         granted = row["granted"]
         assert 0 <= granted <= count
@@ -215,22 +217,29 @@ async def _take(database: Database, vendor: Vendor, scope: str, step: Step) -> N
                 "SELECT return_budget($1, 'm', $2::jsonb, $3)",
                 *(scope, orjson.dumps(vendor.windows).decode(), unused),
             )
-    answered, void = vendor.now(), asked + counted_life(granted_life(vendor.windows))
+    answered, void = vendor.now(), asked + _life(vendor, slow=step.slow)
     if answered >= void:
         return  # it came too late to be used
     made = answered + (void - answered) * step.when
     vendor.calls += [Call(made, asked, answered, step.what == "sync")] * (granted - unused)
 
 
-def _taking(vendor: Vendor, scope: str, count: int, keep: float) -> tuple[str, *tuple[object, ...]]:
+def _life(vendor: Vendor, *, slow: bool) -> float:
+    return counted_life(granted_life(vendor.windows, connects_slowly=slow))
+
+
+def _taking(
+    vendor: Vendor, scope: str, count: int, keep: float, *, slow: bool = False
+) -> tuple[str, *tuple[object, ...]]:
     statement = "SELECT granted, wait FROM take_budget($1, 'm', $2::jsonb, $3, $4, $5)"
     windows = orjson.dumps(vendor.windows).decode()
-    return statement, scope, windows, count, keep, counted_life(granted_life(vendor.windows))
+    return statement, scope, windows, count, keep, _life(vendor, slow=slow)
 
 
-async def _pass(database: Database, vendor: Vendor, scope: str, seconds: int) -> None:
+async def _pass(database: Database, vendor: Vendor, scope: str, seconds: float) -> None:
     await database.execute(
-        "UPDATE budgets SET blocked_until = blocked_until - make_interval(secs => $2) WHERE scope = $1",
+        "UPDATE budgets SET blocked_until = blocked_until - make_interval(secs => $2), "
+        "longest_life_until = longest_life_until - make_interval(secs => $2) WHERE scope = $1",
         *(scope, float(seconds)),
     )
     await database.execute(
@@ -239,14 +248,35 @@ async def _pass(database: Database, vendor: Vendor, scope: str, seconds: int) ->
         scope,
     )
     await database.execute(
-        "UPDATE budget_buckets SET bucket = -bucket - $2 * 60 / seconds WHERE scope = $1",
-        *(scope, seconds),
+        "UPDATE budget_buckets SET bucket = -bucket - ($2::float8 * 60 / seconds)::bigint WHERE scope = $1",
+        *(scope, float(seconds)),
     )
     vendor.ahead += seconds
 
 
+async def test_a_grant_that_lives_longer_is_reckoned_with_by_whoever_asks_for_a_shorter_one(
+    database: Database,
+) -> None:
+    vendor, scope = Vendor([(8, 1)]), f"scope {new_id()}"
+
+    async def granted(*, slow: bool) -> int:
+        return int(await database.fetch_value(*_taking(vendor, scope, 8, 0.0, slow=slow)))
+
+    assert await granted(slow=True) == 8
+    # Its calls may come 1.1 s after it: with those of 1.5 s, they would come within one second.
+    await _pass(database, vendor, scope, 1.5)
+    assert await granted(slow=False) == 0
+    await _pass(database, vendor, scope, 1)
+    assert await granted(slow=False) == 8
+    # After a shorter one, a shorter time is enough.
+    await _pass(database, vendor, scope, 60)
+    assert await granted(slow=False) == 8
+    await _pass(database, vendor, scope, 1.5)
+    assert await granted(slow=False) == 8
+
+
 BUGS = {
-    "calls that may be made late are not counted for longer": (" - life) / width", ") / width"),
+    "calls that may be made late are not counted for longer": (" - reach) / width", ") / width"),
     "two processes look at one budget at once": (" FOR UPDATE", ""),
     "what is put back was more than was taken": ("SET used = b.used - unused", "SET used = 0"),
 }
