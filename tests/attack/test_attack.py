@@ -10,7 +10,7 @@ import pytest
 from tests.attack.field import Field
 from tests.journeys.served import fresh_data_dir, serving, until
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
 CONNECTIONS = 200
 SECONDS = 6.0

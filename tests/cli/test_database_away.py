@@ -17,6 +17,8 @@ from tests.conftest import ENCRYPTION_KEY
 from tests.database.proxy import Proxy
 from tests.journeys.served import until
 
+pytestmark = pytest.mark.long
+
 LONGEST = 60.0
 
 

@@ -14,6 +14,8 @@ from tests.database.commands import Command, command, wait_until
 from frontdesk.database.embedded import EmbeddedServer, attach_or_start
 from frontdesk.database.leftovers import processes_of
 
+pytestmark = pytest.mark.long
+
 # The promise itself; a start takes a tenth of it.
 READY_WITHIN = 5.0
 ROUNDS = 3

@@ -15,6 +15,8 @@ from frontdesk.database.embedded import attach_or_start
 from frontdesk.database.placement import EmbeddedServerError
 from frontdesk.database.upgrade import major_of, upgrade
 
+pytestmark = pytest.mark.long
+
 OLD = Path("/usr/lib/postgresql/15/bin")
 SETTING = "deadlock_timeout = '1234ms'\n"
 

@@ -15,6 +15,8 @@ from frontdesk.cli.api_server import ApiServer, configuration
 from frontdesk.http import connections
 from frontdesk.http.connections import HEAD_BYTES, MOST_HEADERS, MOST_PIPELINED, Bounds
 
+pytestmark = pytest.mark.long
+
 BOUNDS = Bounds(
     connections=8, head_seconds=0.6, body_seconds=0.6, idle_seconds=1.2, unread_seconds=0.6
 )

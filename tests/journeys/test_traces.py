@@ -17,7 +17,7 @@ from tests.tracing.collector import Taken, taking
 
 PATH = "/v1/events/residents"
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(autouse=True)

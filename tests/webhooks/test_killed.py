@@ -12,7 +12,7 @@ from tests.journeys.served import START_SECONDS, Command
 from tests.webhooks.conftest import Hook, accepted, deliveries, ends
 from tests.webhooks.receiver import Receiver
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
 
 async def test_what_a_killed_worker_had_sent_and_not_recorded_is_sent_again_by_the_next(
