@@ -12,9 +12,14 @@ from typing import Any
 
 import orjson
 
+DEEPEST = 200
+"""Levels of nesting that an answer may have."""
+
 _US_DATE = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})")
 _ISO_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
 _LONGEST_ID = 128
+_WRITABLE_DEPTH = 254
+"""Of orjson, which reads 1,024."""
 _MOST_ROWS = 2**31 - 1
 _LONGEST_MESSAGE = 2_000
 
@@ -27,9 +32,20 @@ def parsed(body: bytes) -> Any:
     """The JSON value of a body. Raises `Unreadable` for anything else (truncated, too deeply
     nested, not UTF-8)."""
     try:
-        return orjson.loads(body)
+        value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise Unreadable(str(error)) from error
+    if body.count(b"[") + body.count(b"{") > DEEPEST:
+        # What is read may be four times as deep as what can be written again, into the catalog say:
+        # so it is written, with as many levels around it as are left.
+        around = value
+        for _ in range(_WRITABLE_DEPTH - DEEPEST):
+            around = [around]
+        try:
+            orjson.dumps(around)
+        except orjson.JSONEncodeError as error:
+            raise Unreadable(f"nested deeper than {DEEPEST} levels") from error
+    return value
 
 
 def text(value: object) -> str | None:
