@@ -13,6 +13,7 @@ from frontdesk.vendors.times import (
     retry_after,
     rfc3339,
     to_wall_clock,
+    zone_named,
 )
 
 DENVER = ZoneInfo("America/Denver")
@@ -137,3 +138,24 @@ def test_retry_after_is_read_in_both_of_its_forms(
 def test_retry_after_survives_any_header(wait: str, date: str) -> None:
     found = retry_after({"retry-after": wait, "date": date})
     assert found is None or 0 <= found <= 86_400
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        None,
+        "",
+        "America",
+        "America/Nowhere",
+        "../../etc/passwd",
+        "<a/>" * 3_000,
+        "a/" * 3_000,
+        "\0",
+    ],
+)
+def test_what_is_no_zones_name_is_none_and_is_not_looked_for(name: str | None) -> None:
+    assert zone_named(name) is None
+
+
+def test_a_zone_is_found_by_its_name() -> None:
+    assert zone_named("America/Denver") == ZoneInfo("America/Denver")

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from zoneinfo import available_timezones
 
 from frontdesk.errors import Problem
 from frontdesk.integrations.schemas import IntegrationSettings
 from frontdesk.vendors.registry import vendors
+from frontdesk.vendors.times import zone_named
 
 
 def sent(body: IntegrationSettings, names: Sequence[str]) -> dict[str, Any]:
@@ -15,7 +15,7 @@ def sent(body: IntegrationSettings, names: Sequence[str]) -> dict[str, Any]:
 
 
 def zone_problems(timezone: str | None) -> list[Problem]:
-    if timezone is None or timezone in available_timezones():
+    if timezone is None or zone_named(timezone) is not None:
         return []
     return [
         Problem(

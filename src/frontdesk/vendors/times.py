@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from zoneinfo import ZoneInfo
+from functools import cache
+from zoneinfo import ZoneInfo, available_timezones
 
 _LONGEST_RETRY_AFTER = 86_400.0
 _SECONDS = re.compile(r"\d{1,9}(\.\d{1,6})?")
@@ -23,6 +24,17 @@ class WallClock:
 
     naive: datetime
     doubled: bool
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def zone_named(name: str | None) -> ZoneInfo | None:
+    """The zone of this IANA name, None where there is none. Whatever else somebody calls a zone is not
+    looked for: the library would go through folders and packages by that name."""
+    return ZoneInfo(name) if name in _zones() else None
 
 
 def to_wall_clock(instant: datetime, zone: ZoneInfo) -> WallClock:

@@ -200,6 +200,14 @@ def test_quota_headers_tell_three_windows() -> None:
     )
 
 
+def test_blanks_of_any_kind_around_a_quota_do_not_count() -> None:
+    # To a pattern and to `strip` more characters are blank than to `float`.
+    blank = {**LIMITS, "x-ratelimit-reset": "40000; 1800;\x1c17\x1f"}
+    assert CONNECTOR.refined_budget(told(200, {}, blank)) == CONNECTOR.refined_budget(
+        told(200, {}, LIMITS)
+    )
+
+
 @pytest.mark.parametrize(
     "changed",
     [

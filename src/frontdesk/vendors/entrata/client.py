@@ -143,7 +143,7 @@ def quota(answer: Answer) -> QuotaReport | None:
         seconds = _PERIODS.get(stated[2].upper())
         if seconds is None:
             return None
-        windows.append((int(stated[1]), seconds, int(rest[1]), float(wait[0])))
+        windows.append((int(stated[1]), seconds, int(rest[1]), float(wait[0].strip())))
     return QuotaReport(tuple(windows))
 
 

@@ -7,11 +7,11 @@ not its name on the wire: what an operator corrects in `names.json` counts for w
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from frontdesk.vendors import xml
 from frontdesk.vendors.contract import EventIntent, Issue, Notice, Plan, Refused, Trace
-from frontdesk.vendors.times import read_wall_clock, to_wall_clock
+from frontdesk.vendors.times import read_wall_clock, to_wall_clock, zone_named
 
 LONGEST_CODE = 2
 
@@ -73,14 +73,6 @@ def planned(intent: EventIntent) -> Plan:
 def instants_of(day: date, zone: ZoneInfo) -> tuple[datetime, ...]:
     """The instants that a date at midnight may be read as."""
     return read_wall_clock(datetime.combine(day, time()), zone)
-
-
-def zone_named(name: str | None) -> ZoneInfo | None:
-    """The zone of this IANA name, None where there is none."""
-    try:
-        return None if not name else ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return None
 
 
 def _day(intent: EventIntent, issues: list[Issue]) -> _Day | None:

@@ -13,7 +13,8 @@ from frontdesk.vendors import values
 from frontdesk.vendors.contract import FoundEvent, Lease, LeaseStatus, Record, Resident
 from frontdesk.vendors.declaration import Model
 from frontdesk.vendors.mri import guesses, names
-from frontdesk.vendors.mri.plan import instants_of, zone_named
+from frontdesk.vendors.mri.plan import instants_of
+from frontdesk.vendors.times import zone_named
 
 Item = Mapping[str, Any]
 

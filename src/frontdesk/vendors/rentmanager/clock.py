@@ -6,7 +6,7 @@ US Eastern, and the caller is warned. Stamps of the server bear an offset and ar
 
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from frontdesk.vendors import values
 from frontdesk.vendors.contract import Notice
@@ -25,17 +25,6 @@ class Moment:
     text: str
     instants: tuple[datetime, ...]
     notices: tuple[Notice, ...] = ()
-
-
-def zone_of(name: str | None) -> ZoneInfo | None:
-    """The zone of that IANA name; None where there is none."""
-    if not name:
-        return None
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        # OSError: a name that is a folder of the zone database
-        return None
 
 
 def written(value: date, zone: ZoneInfo | None) -> Moment:

@@ -27,6 +27,7 @@ from frontdesk.vendors.declaration import Declaration, Model
 from frontdesk.vendors.rentmanager import client, clock, records
 from frontdesk.vendors.rentmanager.declaration import DECLARATION
 from frontdesk.vendors.rentmanager.plan import planned
+from frontdesk.vendors.times import zone_named
 
 _List = tuple[str, str, str, str, Callable[[Mapping[str, Any], date], Record]]
 
@@ -111,7 +112,7 @@ class RentManagerConnector:
         self, session: Session, resident: Resident, where: Mapping[str, str] | None = None
     ) -> tuple[FoundEvent, ...]:
         place = where or {}
-        zone = clock.zone_of(place.get("timezone") or resident.timezone) or clock.EASTERN
+        zone = zone_named(place.get("timezone") or resident.timezone) or clock.EASTERN
         stamp = place.get("stamp", "CreateDate")
         path = client.history_path(resident.x_id, "History")
         items = await client.listed_whole(session, path, {}, "HistoryID")

@@ -13,6 +13,7 @@ from frontdesk.vendors import values
 from frontdesk.vendors.contract import EventIntent, Issue, Plan, Reference, Refused, Trace
 from frontdesk.vendors.declaration import EventClass
 from frontdesk.vendors.rentmanager import clock, guesses
+from frontdesk.vendors.times import zone_named
 
 RESOURCES: Mapping[str, str] = {
     guesses.NOTE: "HistoryNotes",
@@ -58,7 +59,7 @@ def planned(intent: EventIntent) -> Plan:
     if issues or kind is None:
         raise Refused(issues)
     tenant = intent.resident.x_id
-    zone = clock.zone_of(intent.property_timezone) or clock.EASTERN
+    zone = zone_named(intent.property_timezone) or clock.EASTERN
     return Plan(
         operation=intent.operation,
         route=RESOURCES[kind],
@@ -132,7 +133,7 @@ def _moment(intent: EventIntent, issues: list[Issue]) -> clock.Moment | None:
     if value is None:
         return None
     if isinstance(value, date):
-        zone = clock.zone_of(intent.property_timezone)
+        zone = zone_named(intent.property_timezone)
         if zone is None and intent.property_timezone:
             words = f"The time zone {intent.property_timezone} of the property is not known here."
             issues.append(Issue("vendor_rule", ("event_datetime",), words))
