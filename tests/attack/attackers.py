@@ -188,7 +188,8 @@ class Unread(Dripping):
     tells it whether it is still listened to."""
 
     def begin(self) -> None:
-        self.transport.pause_reading()
+        # Not yet: uvloop begins to read when this has returned, whatever was said before.
+        asyncio.get_running_loop().call_soon(self.transport.pause_reading)
         super().begin()
 
     def beginning(self) -> bytes:

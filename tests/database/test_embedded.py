@@ -199,7 +199,7 @@ async def test_data_directory_of_another_major_version_is_refused_with_a_way_out
     async with await attach_or_start(data_dir):
         pass
     (data_dir / "postgres" / "PG_VERSION").write_text("9\n")
-    with pytest.raises(EmbeddedServerError, match=r"made by PostgreSQL 9.*pg_dump"):
+    with pytest.raises(EmbeddedServerError, match=r"made by PostgreSQL 9.*upgrade-database"):
         await attach_or_start(data_dir)
 
 

@@ -35,7 +35,6 @@ async def test_what_a_resident_has_is_read_before_the_first_send_and_not_again_b
         database = world.services.database
         (resident, *_) = await world.residents()
         x_id = await database.fetch_value("SELECT x_id FROM residents WHERE id = $1", resident)
-        # By a sync in the background, or for the sake of this very write.
         await world.end_of(await world.write(resident, "by the first worker"))
         reads = await reads_of(world, x_id)
         assert reads > 0
@@ -48,8 +47,7 @@ async def test_what_a_resident_has_is_read_before_the_first_send_and_not_again_b
 
         await world.stop_workers()
         await database.execute(
-            "UPDATE residents SET events_read_at = events_read_at - interval '1 hour', "
-            "baseline_read_at = baseline_read_at - interval '1 hour' WHERE id = $1",
+            "UPDATE residents SET baseline_read_at = baseline_read_at - interval '1 hour' WHERE id = $1",
             resident,
         )
         world.start_worker()

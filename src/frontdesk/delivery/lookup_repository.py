@@ -94,8 +94,8 @@ _TIE = "SELECT tie_record($1, $2, $3::jsonb)"
 
 # By JSON: a schema from before there were baselines has no such column.
 _BASELINE_AGE = """
-SELECT extract(epoch FROM clock_timestamp()
-    - greatest(r.events_read_at, (to_jsonb(r) ->> 'baseline_read_at')::timestamptz))::float8
+SELECT extract(epoch FROM
+    clock_timestamp() - (to_jsonb(r) ->> 'baseline_read_at')::timestamptz)::float8
 FROM residents AS r WHERE r.id = $1
 """
 
@@ -242,7 +242,7 @@ class LookupRepository:
         )
 
     async def baseline_age(self, resident_id: UUID) -> float | None:
-        """Seconds since the resident's events at the PMS were last read, by whichever worker."""
+        """Seconds since what the resident had was last read for a write, by whichever worker."""
         age: float | None = await self._database.fetch_value(_BASELINE_AGE, resident_id)
         return age
 

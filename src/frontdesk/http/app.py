@@ -158,15 +158,19 @@ def _readiness() -> dict[str, Any]:
 
 
 class _InTurn(Response):
-    """A long answer that anybody may ask for: one is written at a time, with a pause behind it. A
-    thousand asked for at once would else be written before anything else is done."""
+    """A long answer that anybody may ask for: one is begun at a time, and the next a while later. A
+    thousand asked for at once would else be written before anything else is done. Who does not read
+    his own holds up nobody's."""
 
-    _turns = asyncio.Semaphore(1)
+    _next = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with self._turns:
-            await super().__call__(scope, receive, send)
-            await asyncio.sleep(PAUSE_SECONDS)
+        now = asyncio.get_running_loop().time()
+        turn = max(now, _InTurn._next)
+        _InTurn._next = turn + PAUSE_SECONDS
+        if turn > now:
+            await asyncio.sleep(turn - now)
+        await super().__call__(scope, receive, send)
 
 
 def _add_pages(app: FastAPI) -> None:
