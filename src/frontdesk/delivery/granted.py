@@ -1,6 +1,7 @@
 """Calls other than sends, each within what its budget grants."""
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 from frontdesk.delivery import clock
 from frontdesk.delivery.budgets import Budgets, Purpose
@@ -15,11 +16,14 @@ async def call_granted(
     holding: Holding,
     request: Request,
     purpose: Purpose,
+    *,
+    turn: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
     check: Callable[[], None] = lambda: None,
 ) -> tuple[Exchange, float]:
-    """Wait for the budget and send; the answer, and when the call began (by `clock.now`). `check`
-    may raise where no call is to be made after that wait. A process that slept, or a connection that
-    stood too late, asks for another grant: what is late counts in nobody's window.
+    """Wait for the budget and send; the answer, and when the call began (by `clock.now`). `turn` is
+    held while the call is made; `check` may raise where none is to be made after waiting. A process
+    that slept, a turn that took long, or a connection that stood too late asks for another grant: what
+    is late counts in nobody's window.
 
     Raises `NoAnswer`, `ReadRefused`."""
     while True:
@@ -30,13 +34,18 @@ async def call_granted(
             purpose,
             holding.scope.connecting,
         )
-        check()
-        began = clock.now()
-        try:
-            exchange = await wire.send(
-                request, timeout_s=holding.declaration.timeout_s, send_before=leave_before
-            )
-        except NotSent:
-            holding.scope.connecting.was_late()
-        else:
-            return exchange, began
+        # The place is waited for with the budget in hand, and not the other way: a sync that waits a
+        # minute for its budget would keep writes from their places.
+        async with turn():
+            began = clock.now()
+            if began >= leave_before:
+                continue
+            check()
+            try:
+                exchange = await wire.send(
+                    request, timeout_s=holding.declaration.timeout_s, send_before=leave_before
+                )
+            except NotSent:
+                holding.scope.connecting.was_late()
+            else:
+                return exchange, began

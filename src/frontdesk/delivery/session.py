@@ -70,15 +70,20 @@ class ReadSession:
     async def _call(self, request: Request) -> Answer:
         holding = self._holding
         declaration = holding.declaration
-        async with holding.scope.gate.reading(self._purpose):
-            try:
-                # The circuit may have opened while it waited, and only a probe may close it.
-                exchange, began = await call_granted(
-                    self._budgets, self._wire, holding, request, self._purpose, self._check_circuit
-                )
-            except NoAnswer as error:
-                await self._stopping.no_answer(holding, str(error))
-                raise
+        try:
+            # The circuit may have opened while it waited, and only a probe may close it.
+            exchange, began = await call_granted(
+                self._budgets,
+                self._wire,
+                holding,
+                request,
+                self._purpose,
+                turn=lambda: holding.scope.gate.reading(self._purpose),
+                check=self._check_circuit,
+            )
+        except NoAnswer as error:
+            await self._stopping.no_answer(holding, str(error))
+            raise
         answer = exchange.answer
         if answer.status not in (401, 403):
             await self._stopping.answered(holding, began)

@@ -123,7 +123,10 @@ async def test_a_note_that_staff_wrote_before_is_not_taken_for_ours(world: World
     assert len(await world.arrived("said by both", origin="staff")) == 1
     await world.stop_workers()
     await world.fault(fault="reset_after_effect", n=1)
-    # Another worker knows of no reading before: it reads what is there before the first attempt.
+    # The reading of before is old: what is there is read again before the first attempt.
+    await world.services.database.execute(
+        "UPDATE residents SET baseline_read_at = baseline_read_at - interval '1 hour'"
+    )
     world.start_worker()
     second = await world.write(whose, "said by both")
     end = await world.end_of(second)
