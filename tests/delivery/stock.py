@@ -7,6 +7,7 @@ from uuid import UUID
 
 from frontdesk.database.pool import Database
 from frontdesk.ids import new_id
+from frontdesk.integrations.integration import Integration
 from frontdesk.vendors.contract import Plan, Trace
 from frontdesk.writes.intake import NewWrite
 from frontdesk.writes.plans import dump_plan
@@ -65,3 +66,34 @@ def new_write(the: Stock, resident_id: UUID, **changes: Any) -> NewWrite:
         "expiry_hours": 72,
     }
     return NewWrite(**{**values, **changes})
+
+
+def integration(account_id: UUID, **changes: Any) -> Integration:
+    """An integration as a worker holds it, in a budget scope of its own."""
+    name = new_id()
+    plain: dict[str, Any] = {
+        "id": name,
+        "account_id": account_id,
+        "vendor": "ANY",
+        "name": "i",
+        "active": True,
+        "is_archived": False,
+        "base_url": "http://127.0.0.1:9",
+        "credentials": {},
+        "credentials_version": 1,
+        "budget_scope": f"scope {name}",
+        "max_request_frequency": None,
+        "max_request_cadence": None,
+        "max_job_concurrency": 8,
+        "sync_frequency": 1,
+        "sync_cadence": "DAY",
+        "new_properties_are_enabled": True,
+        "on_uncertain": "hold",
+        "mark_notes": False,
+        "write_expiry_hours": 72,
+        "allow_email_send": False,
+        "timezone": None,
+        "last_completed_sync": None,
+        "updated_at": datetime.now(UTC),
+    }
+    return Integration(**{**plain, **changes})

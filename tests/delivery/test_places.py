@@ -2,7 +2,6 @@
 of a worker."""
 
 import asyncio
-from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
@@ -12,44 +11,17 @@ from frontdesk.delivery.budgets import ScopeGate
 from frontdesk.delivery.holding import Holding, Place, Scope
 from frontdesk.delivery.slots import SLOW_TIMES, Slots
 from frontdesk.ids import new_id
-from frontdesk.integrations.integration import Integration
 from frontdesk.vendors.registry import connector_of, vendors
+from tests.delivery.stock import integration
 
 VENDOR = next(code for code, vendor in vendors().items() if vendor.connector is not None)
 CONCURRENCY = 4
 FAST, SLOW = 0.01, 5.0
 
 
-def integration(concurrency: int = CONCURRENCY) -> Integration:
-    return Integration(
-        id=new_id(),
-        account_id=new_id(),
-        vendor=VENDOR,
-        name="places",
-        active=True,
-        is_archived=False,
-        base_url="http://127.0.0.1:1",
-        credentials={},
-        credentials_version=1,
-        budget_scope="places",
-        max_request_frequency=None,
-        max_request_cadence=None,
-        max_job_concurrency=concurrency,
-        sync_frequency=1,
-        sync_cadence="DAY",
-        new_properties_are_enabled=True,
-        on_uncertain="hold",
-        mark_notes=False,
-        write_expiry_hours=72,
-        allow_email_send=False,
-        timezone=None,
-        last_completed_sync=None,
-        updated_at=datetime.now(UTC),
-    )
-
-
 def holding(gate: ScopeGate, *, pace: float | None = None) -> Holding:
-    made = Holding(new_id(), 1, integration(), connector_of(VENDOR), Scope(gate))
+    one = integration(new_id(), max_job_concurrency=CONCURRENCY)
+    made = Holding(new_id(), 1, one, connector_of(VENDOR), Scope(gate))
     if pace is not None:
         made.note_call(pace)
     return made

@@ -35,7 +35,7 @@ from frontdesk.writes.intake import Intake
 from frontdesk.writes.plans import dump_plan
 from frontdesk.writes.service import WritesService
 from tests.delivery.promise import Accepted, Clock, Pms, Promise, connector
-from tests.delivery.stock import new_write
+from tests.delivery.stock import integration, new_write
 
 LEASE_SECONDS = 10.0
 
@@ -128,15 +128,15 @@ class World:
             "INSERT INTO accounts (id, name) VALUES ($1, 'a')", self.account_id
         )
         for on_uncertain, record_id in (("hold", RecordId.ANSWER), ("resend", RecordId.READ_BACK)):
-            integration = _integration(self.account_id, on_uncertain)
+            one = integration(self.account_id, on_uncertain=on_uncertain)
             await self.database.execute(
                 """INSERT INTO integrations (id, account_id, vendor, name, active, base_url,
                     credentials, budget_scope, max_job_concurrency, on_uncertain)
                 VALUES ($1, $2, 'ANY', 'i', true, 'http://127.0.0.1:9', '', $3, 8, $4)""",
-                *(integration.id, self.account_id, integration.budget_scope, on_uncertain),
+                *(one.id, self.account_id, one.budget_scope, on_uncertain),
             )
-            reads = connector(self.pms, self.clock, integration.id, record_id)
-            self.sites[integration.id] = Site(integration, reads, (new_id(), new_id()))
+            reads = connector(self.pms, self.clock, one.id, record_id)
+            self.sites[one.id] = Site(one, reads, (new_id(), new_id()))
 
     async def close(self) -> None:
         await self.intake.close()
@@ -349,32 +349,3 @@ class World:
             *(hand.write.id, hand.write.attempts),
         )
         return found
-
-
-def _integration(account_id: UUID, on_uncertain: Any) -> Integration:
-    name = new_id()
-    return Integration(
-        id=name,
-        account_id=account_id,
-        vendor="ANY",
-        name="i",
-        active=True,
-        is_archived=False,
-        base_url="http://127.0.0.1:9",
-        credentials={},
-        credentials_version=1,
-        budget_scope=f"scope {name}",
-        max_request_frequency=None,
-        max_request_cadence=None,
-        max_job_concurrency=8,
-        sync_frequency=1,
-        sync_cadence="DAY",
-        new_properties_are_enabled=True,
-        on_uncertain=on_uncertain,
-        mark_notes=False,
-        write_expiry_hours=72,
-        allow_email_send=False,
-        timezone=None,
-        last_completed_sync=None,
-        updated_at=datetime.now(UTC),
-    )

@@ -9,6 +9,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Protocol
 
 import structlog
@@ -190,7 +191,13 @@ def client_address(scope: Scope) -> str:
     client = scope.get("client")
     if not client:
         return "unknown"
-    address = read_address(str(client[0]))
+    return _shown_address(str(client[0]))
+
+
+@lru_cache(maxsize=4096)
+def _shown_address(text: str) -> str:
+    # Kept, because the same callers come again and again: reading it took 3 % of a busy process.
+    address = read_address(text)
     # A proxy may pass on whatever it was told: what is no address must not pass for one.
     return "unknown" if address is None else str(carried(address))
 

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from frontdesk.errors import Problem
+from frontdesk.integrations.credentials import urls_of
 from frontdesk.outgoing.addresses import Address, AllowedAddresses, read_address
 from frontdesk.outgoing.urls import UrlRefused, host_of, leads_to, split_url
 from frontdesk.vendors.declaration import Declaration
@@ -68,6 +69,33 @@ async def check_base_url(text: str, declaration: Declaration, allowed: AllowedAd
     if not addresses or any(address not in allowed for address in addresses):
         raise refused
     return BaseUrl(text.rstrip("/"), sandbox=True)
+
+
+async def chosen_base_url(
+    text: str | None,
+    declaration: Declaration,
+    credentials: Mapping[str, Any],
+    allowed: AllowedAddresses,
+    problems: list[Problem],
+) -> BaseUrl:
+    """The URL to use: the one that is named, else the one that follows from the credentials. A
+    problem is added where an address is refused, also one inside the credentials."""
+
+    async def checked(url: str, *path: str) -> BaseUrl:
+        try:
+            return await check_base_url(url, declaration, allowed)
+        except BaseUrlError as error:
+            problems.append(error.problem_at(*path))
+            return BaseUrl("", sandbox=False)
+
+    for path, url in urls_of(declaration.credentials, credentials):
+        await checked(url, *path)
+    if text is not None:
+        return await checked(text, "base_url")
+    if problems or (not declaration.base_url and not declaration.base_url_key):
+        # What the credentials lack has been said; a vendor without address is never called.
+        return BaseUrl("", sandbox=False)
+    return await checked(base_url_of(declaration, credentials), "credentials")
 
 
 class _Blank(dict[str, str]):

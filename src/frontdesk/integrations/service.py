@@ -16,13 +16,7 @@ from frontdesk.database.pool import Connection, Database, Record
 from frontdesk.errors import ApiError, Code, Problem, invalid, not_found
 from frontdesk.http.paging import ListQuery
 from frontdesk.ids import new_id, parse_id
-from frontdesk.integrations.addresses import (
-    BaseUrl,
-    BaseUrlError,
-    base_url_of,
-    check_base_url,
-    is_own,
-)
+from frontdesk.integrations.addresses import chosen_base_url, is_own
 from frontdesk.integrations.checks import (
     frequency_problems,
     sent,
@@ -30,7 +24,7 @@ from frontdesk.integrations.checks import (
     unknown_vendor,
     zone_problems,
 )
-from frontdesk.integrations.credentials import check_credentials, given, urls_of
+from frontdesk.integrations.credentials import check_credentials, given
 from frontdesk.integrations.integration import Integration
 from frontdesk.integrations.neighbours import Catalog, Deliveries, Writes
 from frontdesk.integrations.repository import CHANGEABLE, SETTINGS, IntegrationRepository
@@ -122,7 +116,9 @@ class IntegrationService:
                 problems.append(unknown_source())
             else:
                 based_on = source
-        base_url = await self._base_url(body.base_url, declaration, body.credentials, problems)
+        base_url = await chosen_base_url(
+            body.base_url, declaration, body.credentials, self._allowed, problems
+        )
         settings: dict[str, Any] = {
             name: based_on[name] for name in SETTINGS if based_on.get(name) is not None
         }
@@ -172,10 +168,14 @@ class IntegrationService:
             problems += check_credentials(vendor.declaration, body.credentials)
         # Looked up before the transaction: no name server is waited for with a row locked.
         if body.base_url is not None:
-            base_url = await self._base_url(body.base_url, vendor.declaration, {}, problems)
+            base_url = await chosen_base_url(
+                body.base_url, vendor.declaration, {}, self._allowed, problems
+            )
             changes["base_url"] = base_url.url
         if body.credentials is not None and not problems:
-            base_url = await self._base_url(None, vendor.declaration, body.credentials, problems)
+            base_url = await chosen_base_url(
+                None, vendor.declaration, body.credentials, self._allowed, problems
+            )
             if "base_url" not in changes and is_own(current["base_url"], vendor.declaration):
                 # It follows from the credentials, unless it was named on its own.
                 changes["base_url"] = base_url.url
@@ -355,35 +355,6 @@ class IntegrationService:
     async def _source(self, account_id: UUID, text: str) -> Record | None:
         source_id = parse_id(text)
         return None if source_id is None else await self._repository.one(account_id, source_id)
-
-    async def _base_url(
-        self,
-        text: str | None,
-        declaration: Declaration,
-        credentials: Mapping[str, Any],
-        problems: list[Problem],
-    ) -> BaseUrl:
-        """The URL to use: the one that is named, else the one that follows from the credentials. A
-        problem is added where an address is refused, also one inside the credentials."""
-        for path, url in urls_of(declaration.credentials, credentials):
-            await self._checked(url, declaration, path, problems)
-        if text is not None:
-            return await self._checked(text, declaration, ("base_url",), problems)
-        if problems or (not declaration.base_url and not declaration.base_url_key):
-            # What the credentials lack has been said; a vendor without address is never called.
-            return BaseUrl("", sandbox=False)
-        return await self._checked(
-            base_url_of(declaration, credentials), declaration, ("credentials",), problems
-        )
-
-    async def _checked(
-        self, url: str, declaration: Declaration, path: tuple[str, ...], problems: list[Problem]
-    ) -> BaseUrl:
-        try:
-            return await check_base_url(url, declaration, self._allowed)
-        except BaseUrlError as error:
-            problems.append(error.problem_at(*path))
-            return BaseUrl("", sandbox=False)
 
     async def _changed(
         self,
