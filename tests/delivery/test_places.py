@@ -2,12 +2,14 @@
 of a worker."""
 
 import asyncio
+from unittest.mock import Mock
 from uuid import UUID
 
 import pytest
 
 from frontdesk.delivery import clock, slots
-from frontdesk.delivery.budgets import ScopeGate
+from frontdesk.delivery.budgets import Budgets, ScopeGate
+from frontdesk.delivery.claiming import Claims
 from frontdesk.delivery.holding import Holding, Place, Scope
 from frontdesk.delivery.slots import SLOW_TIMES, Slots
 from frontdesk.ids import new_id
@@ -172,3 +174,39 @@ def test_calls_that_hang_take_the_slots_of_nobody_else_up_to_a_bound(
     for place in hanging[-1]:
         some.give_back(place)
     assert some.room == CONCURRENCY
+
+
+async def test_integrations_with_nothing_to_send_do_not_keep_another_from_its_turn() -> None:
+    # Each reserves room for what may come, and there is room for two of them only.
+    held = {one.integration.id: one for one in (holding(ScopeGate(100)) for _ in range(7))}
+    claims = Claims(Budgets(Mock(), 1.0), held, Slots(2 * CONCURRENCY), lambda _: None)
+    wanted, rounds = set(held), []
+    while wanted:
+        asked = claims.ask(wanted)
+        rounds.append(set(asked.places))
+        claims.cancel(asked)
+        wanted = set(claims.left_out())
+    assert [len(served) for served in rounds] == [2, 2, 2, 1]
+    assert set.union(*rounds) == held.keys()
+
+
+async def test_whoever_found_no_room_is_asked_for_before_those_that_found_some() -> None:
+    held = {one.integration.id: one for one in (holding(ScopeGate(100)) for _ in range(2))}
+    claims = Claims(Budgets(Mock(), 1.0), held, Slots(CONCURRENCY), lambda _: None)
+    served = []
+    # All are wanted every time, as by a poll, and the first to be served never has anything to send.
+    for _ in range(4):
+        asked = claims.ask(set(held))
+        served += asked.places
+        claims.cancel(asked)
+    assert served[0] != served[1]
+    assert served[:2] == served[2:]
+
+
+async def test_while_there_is_no_room_nobody_is_asked_for() -> None:
+    held = {one.integration.id: one for one in (holding(ScopeGate(100)) for _ in range(2))}
+    claims = Claims(Budgets(Mock(), 1.0), held, Slots(CONCURRENCY), lambda _: None)
+    asked = claims.ask(set(held))
+    assert not claims.left_out()
+    claims.cancel(asked)
+    assert claims.left_out() == held.keys() - asked.places.keys()

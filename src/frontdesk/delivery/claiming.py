@@ -1,7 +1,7 @@
 """What a worker asks for in one claim, and the places that it reserves for what comes."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -46,15 +46,23 @@ class Claims:
         self._holdings = holdings
         self._slots = slots
         self._freed = freed
+        self._left_out: dict[UUID, None] = {}
 
-    def ask(self, wanted: Iterable[UUID]) -> Asked:
+    def ask(self, wanted: Set[UUID]) -> Asked:
         """What to claim for these integrations, its places reserved before anybody else takes them."""
         asked = Asked()
         moment = clock.now()
         room = self._slots.room
-        for integration_id in wanted:
+        # Room is reserved for what may come, so that a few with nothing to send can take all of it:
+        # whoever found none comes first the next time, or would find none again.
+        first = [integration_id for integration_id in self._left_out if integration_id in wanted]
+        for integration_id in [*first, *(wanted - self._left_out.keys())]:
+            self._left_out.pop(integration_id, None)
             holding = self._holdings.get(integration_id)
             if holding is None:
+                continue
+            if not room:
+                self._left_out[integration_id] = None
                 continue
             keys = [
                 key
@@ -70,6 +78,10 @@ class Claims:
             asked.places[integration_id] = places
             self._ask_for(asked, holding, keys, len(places), moment)
         return asked
+
+    def left_out(self) -> Set[UUID]:
+        """Whom to ask for next: those that found no room, now that there is some."""
+        return self._left_out.keys() if self._left_out and self._slots.room else frozenset()
 
     def cancel(self, asked: Asked) -> None:
         """Give back the places for which nothing came."""

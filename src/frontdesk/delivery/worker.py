@@ -293,6 +293,7 @@ class Worker:
             integration_id for integration_id, left in asked.places.items() if not left
         }
         self._claims.cancel(asked)
+        self._wanted |= self._claims.left_out()
 
     def _want_after(self, integration_id: UUID, seconds: float) -> None:
         asyncio.get_running_loop().call_later(max(0.005, seconds), self._want, integration_id)
@@ -332,7 +333,8 @@ class Worker:
         finally:
             place.give_back()
             self._claims.finished(place)
-            # Its lane may go on now.
+            # Its lane may go on now, and who found no room may find some.
+            self._wanted |= self._claims.left_out()
             self._want(write.integration_id)
 
     # --- tasks and the end ------------------------------------------------------------------------
