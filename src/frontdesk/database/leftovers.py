@@ -50,6 +50,8 @@ def _end_processes(cluster: Path) -> None:
         for pid in processes_of(cluster):
             try:
                 os.kill(pid, number)
+                # One that is stopped would hear nothing until it goes on.
+                os.kill(pid, signal.SIGCONT)
             except ProcessLookupError:
                 continue
         deadline = time.monotonic() + patience
