@@ -6,6 +6,7 @@ all state lie in `read_jobs`, so any worker goes on where another stopped. Nothi
 connection to a PMS, deletes a record, or holds more than a page.
 """
 
+import asyncio
 import random
 import time
 from collections.abc import Sequence
@@ -56,6 +57,9 @@ _URGENT_BACKOFF_S = 0.5
 _CLOSED_S = 5.0
 
 _log = structlog.get_logger(__name__)
+
+CUT_OFF = (asyncio.CancelledError, KeyboardInterrupt, SystemExit)
+"""A drain, or the end of the process: no fault of the step's."""
 
 
 class Unauthorised(Exception):  # noqa: N818 — carries an outcome, as a value
@@ -131,16 +135,40 @@ class SyncRunner:
         Of jobs as urgent as `least` or more so. May run several times at once for one
         integration. Raises `Unauthorised` and `DatabaseUnavailable`; the PMS's other failures are
         the job's own."""
-        row = await jobs.claim(self._database, integration.id, least, tuple(self._in_hand))
-        if row is None:
+        job = await self._claim(integration.id, least)
+        if job is None:
             return False
-        job = steps.Job.of(row)
         self._in_hand.add(job.id)
         try:
             await self._run(integration, connector, session, job)
+        except CUT_OFF:
+            await self._hand_back(job)
+            raise
         finally:
             self._in_hand.discard(job.id)
         return True
+
+    async def _claim(self, integration_id: UUID, least: int) -> steps.Job | None:
+        """The most urgent job, now ours. Who is cancelled meanwhile may have got one all the same."""
+        claiming = asyncio.create_task(
+            jobs.claim(self._database, integration_id, least, tuple(self._in_hand))
+        )
+        try:
+            row = await asyncio.shield(claiming)
+        except CUT_OFF:
+            with suppress(DatabaseUnavailable):
+                if (got := await claiming) is not None:
+                    await self._hand_back(steps.Job.of(got))
+            raise
+        return None if row is None else steps.Job.of(row)
+
+    async def _hand_back(self, job: steps.Job) -> None:
+        """For whoever comes next (a drain). Where even that fails, or the job has ended already,
+        nothing is lost: the next holder of the integration takes what runs in nobody's hands."""
+        with suppress(DatabaseUnavailable):
+            await jobs.postpone(
+                self._database, job.id, job.claims, failed=False, error=None, delay=0
+            )
 
     async def _run(
         self,
@@ -183,14 +211,6 @@ class SyncRunner:
             message = f"The connector could not read the PMS's answer ({type(error).__name__})."
             outcome = Outcome(OutcomeKind.UNKNOWN, "connector_fault", message)
             await self._failed(run, _counted(run, outcome))
-        except BaseException:
-            # Cancelled (a drain): handed back, for whoever comes next. If even that fails, the
-            # next holder of the integration takes it as lost.
-            with suppress(DatabaseUnavailable):
-                await jobs.postpone(
-                    self._database, job.id, job.claims, failed=False, error=None, delay=0
-                )
-            raise
 
     async def _failed(self, run: steps.Run, verdict: _Verdict) -> None:
         run.failure = outcome = verdict.outcome
