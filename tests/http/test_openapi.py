@@ -1,5 +1,6 @@
 """The OpenAPI document and its page."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import aiohttp
@@ -58,6 +59,48 @@ def test_every_operation_documents_its_answers_and_errors(document: dict[str, An
             assert {"400", "413", "415"} <= set(answers), where
         if any(parameter["in"] == "query" for parameter in operation.get("parameters", ())):
             assert "400" in answers, where
+
+
+def test_every_optional_field_of_a_body_may_be_null(document: dict[str, Any]) -> None:
+    fields = [
+        (f"{method} {path}: {name}", takes_null)
+        for path, method, operation in operations(document)
+        if "requestBody" in operation
+        for name, takes_null in optional_fields(
+            document, operation["requestBody"]["content"]["application/json"]["schema"]
+        )
+    ]
+    assert len(fields) > 100
+    assert [name for name, takes_null in fields if not takes_null] == []
+
+
+def optional_fields(
+    document: dict[str, Any], schema: dict[str, Any], inside: str = ""
+) -> Iterator[tuple[str, bool]]:
+    """The fields that may be left out, at every depth, and whether null is one of their values."""
+    for one in alternatives(document, schema):
+        for name, inner in one.get("properties", {}).items():
+            if name not in one.get("required", ()):
+                found = alternatives(document, inner)
+                # No type at all is any value.
+                yield (
+                    f"{inside}{name}",
+                    any("null" in str(value.get("type", "null")) for value in found),
+                )
+            yield from optional_fields(document, inner, f"{inside}{name}.")
+        if isinstance(one.get("items"), dict):
+            yield from optional_fields(document, one["items"], f"{inside}[].")
+
+
+def alternatives(document: dict[str, Any], schema: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a value may be, by reference or not."""
+    if "$ref" in schema:
+        name = schema["$ref"].removeprefix("#/components/schemas/")
+        return alternatives(document, document["components"]["schemas"][name])
+    chosen = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
+    if not chosen:
+        return [schema]
+    return [value for one in chosen for value in alternatives(document, one)]
 
 
 def test_no_path_ends_in_a_slash_that_is_taken_away(document: dict[str, Any]) -> None:

@@ -12,7 +12,15 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, TypeVar
 
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetJsonSchemaHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 from starlette.requests import Request
 
 from frontdesk.errors import ApiError, Code, Problem, invalid
@@ -42,6 +50,32 @@ class Body(BaseModel):
         if isinstance(value, dict):
             return {name: inner for name, inner in value.items() if inner is not None}
         return value
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Says of every field that may be absent that it may be null: also of one with a default."""
+        made = handler(schema)
+        stated = handler.resolve_ref_schema(made)
+        required = stated.get("required", ())
+        for name, inner in stated.get("properties", {}).items():
+            if name not in required and not _takes_null(inner):
+                stated["properties"][name] = _or_null(inner)
+        return made
+
+
+_ABOUT = ("title", "description", "default")
+
+
+def _takes_null(schema: JsonSchemaValue) -> bool:
+    return any(one.get("type") == "null" for one in (schema, *schema.get("anyOf", ())))
+
+
+def _or_null(schema: JsonSchemaValue) -> JsonSchemaValue:
+    value = {name: inner for name, inner in schema.items() if name not in _ABOUT}
+    about = {name: schema[name] for name in _ABOUT if name in schema}
+    return {"anyOf": [value, {"type": "null"}], **about}
 
 
 Model = TypeVar("Model", bound=Body)
