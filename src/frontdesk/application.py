@@ -20,6 +20,7 @@ from frontdesk.events import endpoints as event_endpoints
 from frontdesk.events.bulk import BulkEvents
 from frontdesk.events.service import EventsService
 from frontdesk.http.app import check_paths, create_base_app
+from frontdesk.http.methods import LettersFirst
 from frontdesk.integrations import endpoints as integration_endpoints
 from frontdesk.integrations.service import IntegrationService
 from frontdesk.retention import endpoints as retention_endpoints
@@ -127,7 +128,7 @@ def create_app(services: Services) -> FastAPI:
         draining=lambda: services.draining,
     )
     app.state.services = services
-    # First: the hot path is found at once, and the catalog would take `residents` for an event's id.
+    # First: the hot path is found at once.
     app.router.routes[:0] = event_endpoints.routes()
     for features in (
         event_endpoints,
@@ -140,6 +141,7 @@ def create_app(services: Services) -> FastAPI:
     ):
         app.include_router(features.router)
     check_paths(app)
+    app.router.routes.insert(0, LettersFirst(app))
     return app
 
 

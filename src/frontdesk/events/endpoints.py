@@ -1,8 +1,5 @@
 """The event routes: plain routes without the framework's dependency machinery, because the POST is
 the product's hot path; documented in the same OpenAPI as everything else.
-
-`routes()` must stand before the catalog's: `/v1/events/residents` would else be read as an event's
-id there.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from frontdesk.errors import ApiError, Code, not_found
+from frontdesk.errors import Code, not_found
 from frontdesk.events.bulk import BODY_LIMIT, BulkEvents
 from frontdesk.events.bulk_documents import bulk_operation
 from frontdesk.events.documents import (
@@ -28,6 +25,7 @@ from frontdesk.events.type_map import EventTypeMapChange, EventTypeMapResult, Ev
 from frontdesk.http.answers import json_answer
 from frontdesk.http.body import read_json_body, read_model
 from frontdesk.http.caller import Caller, caller, caller_of, caller_with
+from frontdesk.http.methods import not_taken
 from frontdesk.http.openapi import DocumentedRoute, one_of, operation
 from frontdesk.ids import parse_id
 from frontdesk.vendors.declaration import Declaration
@@ -55,9 +53,8 @@ def routes() -> list[BaseRoute]:
     found: list[BaseRoute] = [
         DocumentedRoute(
             PATH,
-            _collection,
-            # GET is taken to refuse it: the catalog would look for an event named `residents`.
-            methods=["POST", "GET"],
+            _create_anywhere,
+            methods=["POST"],
             operations=lambda: {"post": create_operation()},
         )
     ]
@@ -93,8 +90,8 @@ def routes() -> list[BaseRoute]:
         DocumentedRoute(
             f"{PATH}/{{event_id}}",
             _event,
-            # POST is taken for vendors' names in other spellings, and to say what is not there.
-            methods=["PUT", "POST"],
+            # Whichever: in other spellings it may be a vendor's name, which takes another than an id does.
+            methods=None,
             operations=lambda: {"put": update_operation()},
         )
     )
@@ -107,9 +104,7 @@ def _documented(
     return lambda: {method: make(declaration)}
 
 
-async def _collection(request: Request) -> Response:
-    if request.method != "POST":
-        raise _not_here("POST")
+async def _create_anywhere(request: Request) -> Response:
     return await _create(request, None)
 
 
@@ -117,13 +112,15 @@ async def _event(request: Request) -> Response:
     """A change of the event in the path; or, of a POST, the vendor in it."""
     name: str = request.path_params["event_id"]
     vendor = name.upper() if name.upper() in vendors() else None
-    if request.method == "POST":
-        if vendor is not None:
-            return await _create(request, vendor)
-        raise _not_here("PUT") if parse_id(name) is not None else not_found("PMS")
     if vendor is not None:
-        raise _not_here("POST")
-    return await _update(request, None)
+        if request.method != "POST":
+            raise not_taken(["POST"])
+        return await _create(request, vendor)
+    if request.method == "PUT":
+        return await _update(request, None)
+    if request.method == "POST" and parse_id(name) is None:
+        raise not_found("PMS")
+    raise not_taken(["PUT"])
 
 
 def _create_at(vendor: str) -> Endpoint:
@@ -197,14 +194,6 @@ def _options(request: Request, body: Any, known: Sequence[str]) -> Options:
 
 def _answer(reply: Reply) -> Response:
     return json_answer(reply.body, headers=_REPLAYED if reply.replayed else None)
-
-
-def _not_here(allowed: str) -> ApiError:
-    return ApiError(
-        Code.METHOD_NOT_ALLOWED,
-        f"This path does not take this method; it takes {allowed}.",
-        headers={"Allow": allowed},
-    )
 
 
 def _service(request: Request) -> EventsService:

@@ -4,7 +4,7 @@ Turns whatever a handler raised into an `ApiError`. It never shows an exception'
 that was written for the caller: an unexpected error tells nothing but the request id.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
@@ -18,6 +18,7 @@ from starlette.responses import Response
 
 from frontdesk.database.pool import CommitUnknown, DatabaseUnavailable, SchemaBehind
 from frontdesk.errors import ApiError, Code, invalid
+from frontdesk.http.methods import not_taken
 from frontdesk.http.problems import problems_of
 
 _log = structlog.get_logger(__name__)
@@ -49,7 +50,7 @@ def error_answer(error: ApiError) -> Response:
     return json_answer(shape, error.code.status, error.headers)
 
 
-def told(error: Exception, *, request_id: str, allowed: Callable[[], str]) -> ApiError:
+def told(error: Exception, *, request_id: str, allowed: Callable[[], Collection[str]]) -> ApiError:
     """What the caller is told about an error; logs what he is not told.
 
     `allowed` names the path's methods, for a 405.
@@ -97,19 +98,14 @@ def unavailable(error: DatabaseUnavailable) -> ApiError:
     )
 
 
-def _of_status(error: HTTPException, allowed: Callable[[], str]) -> ApiError:
+def _of_status(error: HTTPException, allowed: Callable[[], Collection[str]]) -> ApiError:
     """The framework's own refusals in our words."""
     if isinstance(error.__cause__, ApiError):
         return error.__cause__
     if error.status_code == HTTPStatus.NOT_FOUND:
         return ApiError(Code.NOT_FOUND, "There is no such path here; /openapi.json lists them all.")
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        methods = allowed()
-        return ApiError(
-            Code.METHOD_NOT_ALLOWED,
-            f"This path does not take this method; it takes {methods or 'none'}.",
-            headers={"Allow": methods},
-        )
+        return not_taken(allowed())
     code = _BY_STATUS.get(error.status_code, Code.INVALID_REQUEST)
     return ApiError(code, str(error.detail), headers=error.headers)
 

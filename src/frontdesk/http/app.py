@@ -69,8 +69,8 @@ def create_base_app(
     )
     app.openapi = documents(app)  # type: ignore[method-assign] # the framework's documented way
 
-    def allowed(scope: Scope) -> str:
-        return ", ".join(method for method in _METHODS if _takes(app, scope, method))
+    def allowed(scope: Scope) -> list[str]:
+        return [method for method in _METHODS if _takes(app, scope, method)]
 
     # The last added is the outermost.
     app.add_middleware(Authentication, doorkeeper=doorkeeper, slow_down=slow_down, guesses=guesses)

@@ -8,7 +8,7 @@ reads a body nor knows an endpoint.
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from typing import Protocol
 
@@ -52,7 +52,7 @@ class Envelope:
     def __init__(
         self,
         app: ASGIApp,
-        allowed: Callable[[Scope], str],
+        allowed: Callable[[Scope], Collection[str]],
         template: Callable[[Scope], str],
     ) -> None:
         self._app = app

@@ -213,20 +213,20 @@ def list_parameters(
 
 class DocumentedRoute(Route):
     """A plain route that documents itself: `operations` (method in lower case → OpenAPI operation)
-    is called when the document is made."""
+    is called when the document is made. `methods`: None for all, and the endpoint refuses."""
 
     def __init__(
         self,
         path: str,
         endpoint: Callable[[Request], Any],
         *,
-        methods: Sequence[str],
+        methods: Sequence[str] | None,
         operations: Callable[[], Mapping[str, Mapping[str, Any]]],
         name: str | None = None,
     ) -> None:
-        super().__init__(path, endpoint, methods=list(methods), name=name, include_in_schema=False)
-        # A GET would take HEAD as well, which the framework's own routes do not.
-        self.methods = {method.upper() for method in methods}
+        super().__init__(path, endpoint, name=name, include_in_schema=False)
+        # Set here: the framework would give a GET a HEAD as well, and none a GET.
+        self.methods = None if methods is None else {method.upper() for method in methods}
         self.operations = operations
 
 
