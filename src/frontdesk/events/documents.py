@@ -21,7 +21,12 @@ from frontdesk.vendors.declaration import (
     RecordId,
     TimeRule,
 )
-from frontdesk.writes.parameters import KEY_PARAMETER, REPLAYED_HEADER, WAIT_PARAMETER
+from frontdesk.writes.parameters import (
+    KEY_PARAMETER,
+    REPLAYED_HEADER,
+    WAIT_PARAMETER,
+    WRITE_LINKS,
+)
 from frontdesk.writes.schemas import WriteState
 
 TAG = "Resident events"
@@ -133,6 +138,7 @@ def _operation(
                 "description": "The event is stored and will be sent, or (`dry_run`) would be.",
                 "headers": dict(REPLAYED_HEADER),
                 "content": {"application/json": {"schema": {"oneOf": list(answer_schemas())}}},
+                "links": dict(WRITE_LINKS),
             },
             **refusals,
         },

@@ -82,13 +82,14 @@ def operation(
     body_example: Any = None,
     parameters: Sequence[Mapping[str, Any]] = (),
     description: str = "The answer.",
+    links: Mapping[str, Any] | None = None,
     protected: bool = True,
 ) -> dict[str, Any]:
     """Keyword arguments for FastAPI's route decorators that document an operation whole.
 
     `answer`: the 200's schema. `body`: the request's model, which the endpoint reads with
     `frontdesk.http.body.read_model`. The path's parameters come from the endpoint's signature;
-    `parameters` are others (see `list_parameters`).
+    `parameters` are others (see `list_parameters`). `links`: where the answer leads (see `leads_to`).
     """
     extra: dict[str, Any] = {}
     if parameters:
@@ -100,6 +101,7 @@ def operation(
         200: {
             "description": description,
             "content": {"application/json": {"schema": schema_of(answer)}},
+            **({} if links is None else {"links": dict(links)}),
         }
     }
     found |= responses(*codes, body=body is not None, protected=protected)
@@ -109,6 +111,15 @@ def operation(
         "response_model": None,
         "responses": found,
         "openapi_extra": extra,
+    }
+
+
+def leads_to(*operation_ids: str, **parameters: str) -> dict[str, Any]:
+    """OpenAPI links from an answer to operations that go on with it. `parameters`: each one's runtime
+    expression, such as `$response.body#/result/id`."""
+    return {
+        operation_id: {"operationId": operation_id, "parameters": dict(parameters)}
+        for operation_id in operation_ids
     }
 
 

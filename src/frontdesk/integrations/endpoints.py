@@ -16,6 +16,7 @@ from frontdesk.http.caller import Caller, caller_with
 from frontdesk.http.openapi import (
     BODY_REFUSALS,
     Filter,
+    leads_to,
     list_of,
     list_parameters,
     one_of,
@@ -84,6 +85,20 @@ _EXAMPLE = {
         Code.UNKNOWN_REFERENCE,
         body=IntegrationCreate,
         body_example=_EXAMPLE,
+        links=leads_to(
+            "getIntegration",
+            "updateIntegration",
+            "archiveIntegration",
+            "getIntegrationCapabilities",
+            "getEventTypeMap",
+            "updateEventTypeMap",
+            "checkDataAccess",
+            "getDataAccess",
+            "getRateLimits",
+            "manualSync",
+            "listIntegrationProperties",
+            integration_id="$response.body#/result/id",
+        ),
     ),
 )
 async def create(request: Request, caller: Writer) -> Response:

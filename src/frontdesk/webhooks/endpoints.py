@@ -15,6 +15,7 @@ from frontdesk.http.caller import Caller, caller_with
 from frontdesk.http.openapi import (
     BODY_REFUSALS,
     Filter,
+    leads_to,
     list_of,
     list_parameters,
     one_of,
@@ -66,7 +67,20 @@ _EXAMPLE = {
     "",
     summary="Create a webhook; its secret is shown this once",
     **operation(
-        "createWebhook", WebhookResult, Code.CONFLICT, body=WebhookCreate, body_example=_EXAMPLE
+        "createWebhook",
+        WebhookResult,
+        Code.CONFLICT,
+        body=WebhookCreate,
+        body_example=_EXAMPLE,
+        links=leads_to(
+            "getWebhook",
+            "updateWebhook",
+            "deleteWebhook",
+            "rotateWebhookSecret",
+            "testWebhook",
+            "listWebhookDeliveries",
+            webhook_id="$response.body#/result/id",
+        ),
     ),
 )
 async def create(request: Request, caller: Owner) -> Response:
@@ -187,6 +201,12 @@ async def rotate(request: Request, webhook_id: str, caller: Owner) -> Response:
         Code.NOT_FOUND,
         body=TestCall,
         body_example={"trigger": "WRITE_OPERATION_SUCCESS"},
+        links=leads_to("listWebhookDeliveries", webhook_id="$request.path.webhook_id")
+        | leads_to(
+            "redeliverWebhook",
+            webhook_id="$request.path.webhook_id",
+            delivery_id="$response.body#/result/id",
+        ),
     ),
 )
 async def test(request: Request, webhook_id: str, caller: Owner) -> Response:

@@ -13,6 +13,7 @@ from frontdesk.http.body import read_model, refuse_body
 from frontdesk.http.caller import Caller, caller_with
 from frontdesk.http.openapi import (
     BODY_REFUSALS,
+    leads_to,
     list_of,
     list_parameters,
     one_of,
@@ -33,6 +34,7 @@ from frontdesk.writes.parameters import (
     KEY_PARAMETER,
     REPLAYED_HEADER,
     WAIT_PARAMETER,
+    WRITE_LINKS,
     Parameters,
 )
 from frontdesk.writes.schemas import (
@@ -61,7 +63,13 @@ _CHOICES = {"time_range": TIME_RANGES, "status": STATUSES}
 @router.get(
     "/write-status/{root_job_id}",
     summary="How far a write has come",
-    **operation("getWriteStatus", WriteState, Code.NOT_FOUND, parameters=[WAIT_PARAMETER]),
+    **operation(
+        "getWriteStatus",
+        WriteState,
+        Code.NOT_FOUND,
+        parameters=[WAIT_PARAMETER],
+        links=leads_to("getEvent", record_id="$response.body#/created_record_id"),
+    ),
 )
 async def write_status(request: Request, root_job_id: str, caller: Reader) -> Response:
     parameters = Parameters(request.query_params, ("wait",))
@@ -126,6 +134,7 @@ def _retry_document() -> dict[str, Any]:
         Code.IDEMPOTENCY_MISMATCH,
         *BODY_REFUSALS,
         parameters=[KEY_PARAMETER],
+        links=WRITE_LINKS,
     )
     document["responses"][200]["headers"] = dict(REPLAYED_HEADER)
     return document

@@ -9,6 +9,7 @@ from typing import Any
 from starlette.datastructures import QueryParams
 
 from frontdesk.errors import Problem, invalid
+from frontdesk.http.openapi import leads_to
 
 LONGEST_WAIT_SECONDS = 30
 LONGEST_VALUE = 1000
@@ -37,6 +38,11 @@ REPLAYED_HEADER: dict[str, Any] = {
         "description": "The answer is that of an earlier request with the same key.",
     }
 }
+
+WRITE_LINKS = leads_to(
+    "getWriteStatus", "streamWriteStatus", "retryWrite", root_job_id="$response.body#/job_id"
+) | leads_to("cancelWrite", "listLogsOfJob", job_id="$response.body#/job_id")
+"""Where an answer that names a write's job leads."""
 
 
 class Parameters:
