@@ -18,7 +18,7 @@ from tests.conftest import LiveServer
 
 pytestmark = pytest.mark.long
 
-PARTS = 4
+PARTS = 6
 """The operations are dealt out to so many tests, which can run beside each other."""
 
 EXPECTED = {
