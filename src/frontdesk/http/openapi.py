@@ -14,6 +14,7 @@ from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from frontdesk.errors import Code
 from frontdesk.http.components import lifted
@@ -228,6 +229,14 @@ class DocumentedRoute(Route):
         # A GET would take HEAD as well, which the framework's own routes do not.
         self.methods = {method.upper() for method in methods}
         self.operations = operations
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            response = await endpoint(Request(scope, receive, send))
+            await response(scope, receive, send)
+
+        # In the place of the framework's, which looks for handlers of errors twice over: the envelope
+        # tells them.
+        self.app = app
 
 
 def documents(app: FastAPI) -> Callable[[], dict[str, Any]]:
