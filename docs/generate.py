@@ -14,7 +14,8 @@ from typing import Any, cast
 import typer.main
 from docs.vendor_pages import cell, guesses_page, vendors_page
 
-from frontdesk.application import Services, create_app
+from frontdesk.api import create_app
+from frontdesk.application import Services
 from frontdesk.cli.app import app
 from frontdesk.cli.upkeep import settings_table
 from frontdesk.settings import Settings

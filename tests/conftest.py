@@ -31,7 +31,8 @@ import structlog
 import uvicorn
 
 from frontdesk.accounts.service import SCOPES
-from frontdesk.application import Role, Services, create_app, open_services
+from frontdesk.api import create_app
+from frontdesk.application import Role, Services, open_services
 from frontdesk.database.migrate import migrate
 from frontdesk.database.pool import Database
 from frontdesk.settings import Settings

@@ -4,9 +4,8 @@ A budget of n calls in s seconds is kept if no s seconds, wherever they begin, s
 arrive; whoever made them and whatever came of them. A concurrency is kept if no call found more at
 work. What a simulator enforces is asked of the sandbox, not of the product that is to keep it.
 
-A sandbox that the machine keeps from running looks late, and finds in a heap what came one by one.
-It says since when each call may have been waiting, and only those count together that cannot have
-come apart; heaps that may be the sandbox's own are counted beside.
+A call counts from when the machine had it, not from when a busy sandbox looked; within the kernel's own
+resolution only those count together that cannot have come apart, and others are named beside.
 """
 
 import asyncio

@@ -1,4 +1,5 @@
-"""Puts the product together: the only place that knows every feature's service and endpoints.
+"""Puts the product together: the only place that knows every feature's service. Their endpoints stand
+in `api.py`, so that a worker or a command loads no web framework.
 
 A process opens its services once and closes them at its end. Nothing is decided here but who gets
 whom.
@@ -7,32 +8,20 @@ whom.
 from dataclasses import dataclass
 from typing import Literal
 
-from fastapi import FastAPI
-
-from frontdesk.accounts.guesses import Guesses
 from frontdesk.accounts.service import AccountService
-from frontdesk.audit import endpoints as audit_endpoints
-from frontdesk.catalog import endpoints as catalog_endpoints
 from frontdesk.catalog.service import CatalogService
 from frontdesk.database.pool import Database
 from frontdesk.delivery.service import DeliveryService
-from frontdesk.events import endpoints as event_endpoints
 from frontdesk.events.bulk import BulkEvents
 from frontdesk.events.service import EventsService
-from frontdesk.http.app import check_paths, create_base_app
-from frontdesk.http.methods import LettersFirst
-from frontdesk.integrations import endpoints as integration_endpoints
 from frontdesk.integrations.service import IntegrationService
-from frontdesk.retention import endpoints as retention_endpoints
 from frontdesk.retention.erasure import ErasureService
 from frontdesk.retention.service import RetentionService
 from frontdesk.settings import Settings
 from frontdesk.vault import Texts, Vault, VaultService, load_keys
 from frontdesk.vendors import templates
 from frontdesk.vendors.registry import vendors
-from frontdesk.webhooks import endpoints as webhook_endpoints
 from frontdesk.webhooks.service import WebhookService
-from frontdesk.writes import endpoints as write_endpoints
 from frontdesk.writes.intake import Intake
 from frontdesk.writes.service import WritesService
 
@@ -116,33 +105,6 @@ def use_templates(settings: Settings) -> None:
     for code, vendor in vendors().items():
         for template in vendor.declaration.templates:
             templates.check(code, template)
-
-
-def create_app(services: Services) -> FastAPI:
-    """The HTTP API of these services. They stay open: whoever opened them closes them."""
-    app = create_base_app(
-        database=services.database,
-        doorkeeper=services.accounts,
-        slow_down=services.settings.request_limit_slow_down,
-        guesses=Guesses(services.settings.failed_authentications),
-        draining=lambda: services.draining,
-    )
-    app.state.services = services
-    # First: the hot path is found at once.
-    app.router.routes[:0] = event_endpoints.routes()
-    for features in (
-        event_endpoints,
-        write_endpoints,
-        catalog_endpoints,
-        integration_endpoints,
-        webhook_endpoints,
-        retention_endpoints,
-        audit_endpoints,
-    ):
-        app.include_router(features.router)
-    check_paths(app)
-    app.router.routes.insert(0, LettersFirst(app))
-    return app
 
 
 def _composed(settings: Settings, database: Database, vault: Vault) -> Services:

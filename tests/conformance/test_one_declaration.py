@@ -15,7 +15,8 @@ from typing import Any, cast, get_args
 import pytest
 from docs.vendor_pages import vendors_page
 
-from frontdesk.application import Services, create_app
+from frontdesk.api import create_app
+from frontdesk.application import Services
 from frontdesk.cli.app import run
 from frontdesk.events.capabilities import capabilities_of
 from frontdesk.events.fields import ENVELOPE_FIELDS, FIELDS, UPDATE_FIELDS, Kind

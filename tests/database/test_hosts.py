@@ -52,9 +52,9 @@ def test_a_url_of_several_hosts_is_one_url_for_each(url: str, each: list[str]) -
     assert urls_of(url) == each
 
 
-# A host that is alive on a busy machine may need a second to fork a backend; one that swallows
+# A host that is alive on a busy machine may need seconds to fork backends; one that swallows
 # everything needs for ever. The patience has to tell the two apart, on any machine.
-ALIVE_SECONDS = 4.0
+ALIVE_SECONDS = 8.0
 
 
 @pytest.fixture(autouse=True)

@@ -193,7 +193,7 @@ async def test_integrations_with_nothing_to_send_do_not_keep_another_from_its_tu
 async def test_whoever_found_no_room_is_asked_for_before_those_that_found_some() -> None:
     held = {one.integration.id: one for one in (holding(ScopeGate(100)) for _ in range(2))}
     claims = Claims(Budgets(Mock(), 1.0), held, Slots(CONCURRENCY), lambda _: None)
-    served = []
+    served: list[UUID] = []
     # All are wanted every time, as by a poll, and the first to be served never has anything to send.
     for _ in range(4):
         asked = claims.ask(set(held))

@@ -209,6 +209,47 @@ def test_any_bytes_are_json_or_a_clear_refusal(body: bytes) -> None:
         assert refusal.details["issues"]
 
 
+@st.composite
+def _objects(draw: st.DrawFn, deeper: int = 2) -> tuple[str, bool]:
+    """An object as text, and whether a key stands twice in it: colons in keys and in texts, some of
+    them escaped, blanks before the colons that matter."""
+    text = st.text(alphabet=':a"\\é ', max_size=3)
+
+    def written(plain: str) -> str:
+        quoted = json.dumps(plain, ensure_ascii=draw(st.booleans()))
+        return quoted.replace(":", draw(st.sampled_from([":", "\\u003a", "\\u003A"])))
+
+    members: list[str] = []
+    names: list[str] = []
+    repeats = False
+    for name in draw(st.lists(text, max_size=3)):
+        kind = draw(st.sampled_from(["text", "number", "list", "object"] if deeper else ["text"]))
+        value = "1"
+        if kind == "text":
+            value = written(draw(text))
+        elif kind != "number":
+            value, inside = draw(_objects(deeper - 1))
+            # The value of a key that stands again is lost, and what is repeated in it with it.
+            repeats |= inside
+            value = f"[{value}]" if kind == "list" else value
+        members.append(f"{written(name)}{draw(st.sampled_from(['', ' ']))}:{value}")
+        names.append(name)
+    return "{" + ",".join(members) + "}", repeats or len(set(names)) < len(names)
+
+
+@given(_objects())
+def test_a_key_that_stands_twice_is_refused_wherever_colons_stand(
+    written: tuple[str, bool],
+) -> None:
+    text, repeats = written
+    refused: list[str] = []
+    try:
+        parse_json(text.encode())
+    except ApiError as error:
+        refused = [issue["code"] for issue in error.details["issues"]]
+    assert set(refused) == ({"repeated_field"} if repeats else set()), text
+
+
 def test_many_repeated_keys_are_refused_in_no_time() -> None:
     body = b"{" + b",".join(b'"k%d":1' % (n % 40_000) for n in range(80_000)) + b"}"
     with pytest.raises(ApiError) as caught:

@@ -1,11 +1,13 @@
 """The log of arrivals, and the limits that a checker counts them against."""
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -60,6 +62,30 @@ async def test_an_arrival_says_who_asked_for_what_when_and_how_it_was_answered(
     assert (arrival["is_counted"], arrival["in_flight"], arrival["faults"]) == (True, 1, [])
 
 
+@pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="only Linux tells")
+async def test_a_request_arrives_when_the_machine_has_it_not_when_the_sandbox_looks(
+    client: SandboxClient,
+) -> None:
+    place = urlsplit(client.url)
+    where = (str(place.hostname), int(place.port or 0))
+    reader, writer = await asyncio.open_connection(*where)
+    call = f"GET /buildium{NOTES} HTTP/1.1\r\nHost: pms\r\n\r\n".encode()
+    writer.write(call)
+    await reader.readuntil(b"\r\n\r\n")
+    # Over a connection that is kept, and over one that is not accepted yet.
+    with socket.create_connection(where) as unaccepted:
+        writer.write(call)
+        unaccepted.sendall(call)
+        sent = time.monotonic()
+        # The sandbox runs in this very loop, which it holds up.
+        time.sleep(0.5)  # noqa: ASYNC251
+        await asyncio.to_thread(unaccepted.recv, 1)
+    writer.close()
+    _, *late = await arrivals(client)
+    assert len(late) == 2
+    assert all(abs(arrival["clock"] - sent) < 0.25 for arrival in late)
+
+
 async def test_a_request_without_an_answer_has_no_status_and_tells_its_fault(
     client: SandboxClient,
 ) -> None:
@@ -102,6 +128,7 @@ def test_the_log_is_bounded_and_says_what_it_forgot() -> None:
         log.note(
             vendor="PMS", customer=1, credential=None, scope="", operation="read", label="",
             x_resident_ids=frozenset(), method="GET", path="/", arrived_at=datetime.now(UTC),
+            clock=time.monotonic(),
         )  # fmt: skip
     assert [arrival.sequence for arrival in log.after(0, vendor=None, limit=9)] == [3, 4, 5]
     assert [arrival.sequence for arrival in log.after(4, vendor=None, limit=9)] == [5]

@@ -141,7 +141,7 @@ def test_a_share_counts_for_traces_that_begin_here_and_callers_decide_about_thei
 
 def test_a_process_without_traces_loads_nothing_that_makes_them() -> None:
     code = (
-        "import sys; from frontdesk.application import create_app; import frontdesk.delivery.worker; "
+        "import sys; import frontdesk.api; import frontdesk.delivery.worker; "
         "from frontdesk.cli.processes import spans_of; from frontdesk.settings import Settings\n"
         "with spans_of(Settings(), 'api'):\n"
         "    from frontdesk.tracing import spans; assert not spans.is_on()\n"

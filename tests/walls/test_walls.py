@@ -8,7 +8,8 @@ file on.
 import ast
 import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -35,10 +36,13 @@ SQL = re.compile(
 )
 
 
-def modules() -> Iterator[tuple[Path, ast.Module]]:
-    """Every source file, by its path under `src/frontdesk`, and its syntax tree."""
-    for path in sorted(SOURCE.rglob("*.py")):
-        yield path.relative_to(SOURCE), ast.parse(path.read_text(encoding="utf-8"))
+@cache
+def modules() -> Sequence[tuple[Path, ast.Module]]:
+    """Every source file, by its path under `src/frontdesk`, and its syntax tree: each test looks at all."""
+    return [
+        (path.relative_to(SOURCE), ast.parse(path.read_text(encoding="utf-8")))
+        for path in sorted(SOURCE.rglob("*.py"))
+    ]
 
 
 def imported(path: Path, tree: ast.Module) -> Iterator[str]:

@@ -7,6 +7,7 @@ this keeps those who try from costing a question to the database each time.
 
 import math
 from collections import OrderedDict
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from time import monotonic
 
@@ -25,6 +26,8 @@ class Guesses:
 
     def seconds_to_wait(self, address: str) -> int:
         """For how long nothing from there is looked at; 0: it is."""
+        if not self._failed:
+            return 0
         begun, failed = self._failed.get(_network(address), (0.0, 0))
         if not self._per_minute or failed < self._per_minute:
             return 0
@@ -45,6 +48,7 @@ class Guesses:
             self._failed.popitem(last=False)
 
 
+@lru_cache(maxsize=4096)
 def _network(address: str) -> str:
     try:
         parsed = ip_address(address.partition("%")[0])

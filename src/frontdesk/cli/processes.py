@@ -274,7 +274,7 @@ def quiet_signals() -> Iterator[None]:
 async def _api(
     settings: Settings, listener: socket.socket, ready: Callable[[], None], *, migrated: bool
 ) -> None:
-    from frontdesk.application import create_app
+    from frontdesk.api import create_app
     from frontdesk.cli.api_server import ApiServer, bounds_of, configuration
     from frontdesk.metrics.listener import serving
 

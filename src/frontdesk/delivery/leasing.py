@@ -41,6 +41,9 @@ class Leases:
         self._is_busy = is_busy
         self._scopes: dict[str, Scope] = {}
         self._alive_until = 0.0
+        # The epochs of those that are held, or looked at and not to be served: this release does not
+        # know their PMS.
+        self._known: dict[UUID, int] = {}
         self.worker_id = new_id()
         self.holdings: dict[UUID, Holding] = {}
 
@@ -59,7 +62,7 @@ class Leases:
         if self._alive_until:
             # Whatever was held may be somebody else's by now: start as a new worker, with nothing.
             log.warning("leases_lost", worker_id=str(self.worker_id))
-            for integration_id in list(self.holdings):
+            for integration_id in list(self._known):
                 self._let_go(integration_id)
             self.worker_id = new_id()
         await self._repository.register(self.worker_id, lease_seconds)
@@ -73,9 +76,16 @@ class Leases:
         if not self.alive:
             return
         worker_id = self.worker_id
-        taken = await self._repository.acquire_leases(worker_id)
-        if taken:
+        known = dict(self._known)
+        await self._repository.acquire_leases(worker_id)
+        # What is held is asked for: the answer to an earlier statement may have been lost, and nobody
+        # else can take what stands in a living worker's name.
+        held = await self._repository.held(worker_id)
+        if taken := {key: held[key] for key in held if self._known.get(key) != held[key]}:
             await self._take_up(worker_id, taken)
+        if worker_id == self.worker_id:
+            for integration_id in known.keys() - held.keys():
+                self._let_go(integration_id)
         await self._follow_changes()
         surplus = self._surplus(await self._repository.share())
         for integration_id in await self._repository.release(self.worker_id, surplus):
@@ -87,6 +97,7 @@ class Leases:
         if worker_id != self.worker_id:
             # The heartbeat found these leases lost meanwhile: they are not the new worker's.
             return
+        self._known |= taken
         for integration in loaded:
             vendor = vendors().get(integration.vendor)
             if vendor is None or vendor.connector is None:
@@ -155,6 +166,7 @@ class Leases:
 
     def _let_go(self, integration_id: UUID) -> None:
         self.holdings.pop(integration_id, None)
+        self._known.pop(integration_id, None)
 
     async def beat(self) -> None:
         """Keep the leases alive while draining: no new ones."""

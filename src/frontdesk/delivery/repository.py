@@ -9,7 +9,7 @@ from uuid import UUID
 
 import orjson
 
-from frontdesk.database.pool import Database
+from frontdesk.database.pool import Database, Record
 from frontdesk.delivery.stored_plans import opened_plan
 from frontdesk.vault import CLEAR, Texts
 
@@ -31,7 +31,11 @@ DELETE FROM workers AS w WHERE w.expires_at < clock_timestamp() - interval '1 ho
     AND NOT EXISTS (SELECT FROM leases AS l WHERE l.worker_id = w.id)
 """
 
-_HELD = "SELECT integration_id, epoch FROM leases WHERE worker_id = $1"
+_HELD = """
+SELECT l.integration_id, l.epoch FROM leases AS l
+JOIN integrations AS i ON i.id = l.integration_id AND NOT i.is_archived
+WHERE l.worker_id = $1
+"""
 
 _SHARE = """
 SELECT ceil(count(DISTINCT i.budget_scope)::numeric / greatest(1, (
@@ -78,6 +82,17 @@ WHERE i.updated_at <> known.updated_at
 """
 
 # --- claiming and finishing -----------------------------------------------------------------------
+
+# As a claim gives them, which is how they came into the worker's name.
+_CLAIMED = """
+SELECT w.id AS write_id, w.integration_id, l.epoch, w.account_id, w.state, w.attempts, w.failures,
+    w.resident_id, w.plan, w.first_sent_at, w.send_before, w.expires_at, w.retry_of, w.unsettled,
+    NULL::uuid AS attempt_id, clock_timestamp() AS claimed_at
+FROM writes AS w JOIN leases AS l ON l.integration_id = w.integration_id AND l.worker_id = $1
+WHERE w.integration_id = ANY ($2) AND w.finished_at IS NULL AND w.ready_at IS NULL
+    AND (w.state = 'sending' OR (w.state = 'reconciling' AND w.started_at IS NOT NULL))
+    AND w.id <> ALL ($3)
+"""
 
 # What is counted from moments of the database is counted to one of its own: a worker's wall clock may
 # be wrong, and may jump.
@@ -216,27 +231,35 @@ class DeliveryRepository:
             if row["write_id"] is None:
                 exhausted.append(Exhausted(row["integration_id"], row["budget_key"], row["wait"]))
                 continue
-            claimed.append(
-                Claimed(
-                    id=row["write_id"],
-                    integration_id=row["integration_id"],
-                    epoch=row["epoch"],
-                    account_id=row["account_id"],
-                    state=row["state"],
-                    attempts=row["attempts"],
-                    failures=row["failures"],
-                    resident_id=row["resident_id"],
-                    plan=opened_plan(self._texts, row["write_id"], row["plan"]),
-                    first_sent_at=row["first_sent_at"],
-                    send_before=row["send_before"],
-                    expires_at=row["expires_at"],
-                    retry_of=row["retry_of"],
-                    unsettled=row["unsettled"],
-                    attempt_id=row["attempt_id"],
-                    claimed_at=row["claimed_at"],
-                )
-            )
+            claimed.append(self._claimed(row))
         return claimed, exhausted
+
+    async def claimed(
+        self, worker_id: UUID, integration_ids: Sequence[UUID], but: Sequence[UUID]
+    ) -> list[Claimed]:
+        """The writes of these integrations that stand in this worker's name, `but` those."""
+        rows = await self._database.fetch(_CLAIMED, worker_id, integration_ids, but)
+        return [self._claimed(row) for row in rows]
+
+    def _claimed(self, row: Record) -> Claimed:
+        return Claimed(
+            id=row["write_id"],
+            integration_id=row["integration_id"],
+            epoch=row["epoch"],
+            account_id=row["account_id"],
+            state=row["state"],
+            attempts=row["attempts"],
+            failures=row["failures"],
+            resident_id=row["resident_id"],
+            plan=opened_plan(self._texts, row["write_id"], row["plan"]),
+            first_sent_at=row["first_sent_at"],
+            send_before=row["send_before"],
+            expires_at=row["expires_at"],
+            retry_of=row["retry_of"],
+            unsettled=row["unsettled"],
+            attempt_id=row["attempt_id"],
+            claimed_at=row["claimed_at"],
+        )
 
     async def finish(self, worker_id: UUID, rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
         moved = await self._database.fetch(

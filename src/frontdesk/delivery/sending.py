@@ -140,15 +140,15 @@ class Sender:
         row |= {"code": NOT_SENT, "message": why, "send_within": SEND_WITHIN_SECONDS}
         await self._finisher.finish(holding.worker_id, row)
 
-    async def not_begun(self, holding: Holding, write: Claimed) -> None:
-        """It was claimed ahead, and no call of its integration ended in time for it to begin."""
+    async def not_begun(self, holding: Holding, write: Claimed, why: str) -> None:
+        """It was claimed, and nothing was done for it."""
         if write.state == "reconciling":
             row = completion(
                 write, Transition("reconciling", delay=AHEAD_PAUSE_SECONDS), outcome=NOT_SENT
             )
             await self._finisher.finish(holding.worker_id, row)
         else:
-            await self.not_sent(holding, write, "the calls before it took too long")
+            await self.not_sent(holding, write, why)
 
     async def _prepare(self, holding: Holding, write: Claimed, plan: Plan) -> _Prepared | None:
         """Everything that comes before the send. None where it is not to be sent now, which has

@@ -15,7 +15,7 @@ from uuid import UUID
 import structlog
 
 from frontdesk.catalog.service import CatalogService
-from frontdesk.database.pool import Database, DatabaseUnavailable
+from frontdesk.database.pool import CommitUnknown, Database, DatabaseUnavailable
 from frontdesk.delivery import clock
 from frontdesk.delivery.budget_repository import BudgetRepository
 from frontdesk.delivery.budgets import Budgets
@@ -25,6 +25,7 @@ from frontdesk.delivery.holding import Place
 from frontdesk.delivery.leasing import Leases
 from frontdesk.delivery.logins import Logins
 from frontdesk.delivery.lookup_repository import LookupRepository
+from frontdesk.delivery.lost_claims import LostClaims
 from frontdesk.delivery.outcomes import Transition, after_fault
 from frontdesk.delivery.reading import Reader, pause
 from frontdesk.delivery.reconcile import Reconciler
@@ -135,6 +136,10 @@ class Worker:
         self._claims = Claims(
             self._budgets, self._holdings, Slots(services.settings.worker_slots), self._want
         )
+        self._lost_claims = LostClaims(
+            self._repository, services.settings.database_patience_seconds
+        )
+        self._carried: set[UUID] = set()
         self._wanted: set[UUID] = set()
         self._claiming: set[UUID] = set()
         self._next_poll = 0.0
@@ -153,6 +158,7 @@ class Worker:
             (CHORES_EVERY_SECONDS, self._read_catalogs),
             (0.1, self._learn_ids),
             (LEASES_EVERY_SECONDS, self._look_for_uncertain),
+            (LEASES_EVERY_SECONDS, self._give_back_lost),
         ]
         listener = None
         if self._database.can_listen:
@@ -278,8 +284,10 @@ class Worker:
             claimed, exhausted = await self._repository.claim(
                 self._leases.worker_id, asked.rows, SEND_WITHIN_SECONDS
             )
-        except BaseException:
+        except BaseException as error:
             self._claims.cancel(asked)
+            if isinstance(error, CommitUnknown):
+                self._lost_claims.suspect(asked.places)
             raise
         for dry in exhausted:
             if (holding := self._holdings.get(dry.integration_id)) is not None:
@@ -287,6 +295,7 @@ class Worker:
                 self._want_after(dry.integration_id, dry.wait)
         for write in claimed:
             place, leave_before = asked.place_for(write), asked.leave_before(write)
+            self._carried.add(write.id)
             self._start(traced(self._carry, place, write, leave_before))
         # Where no place is left over, it had as many as there was room for: there may be more.
         self._wanted |= {
@@ -307,7 +316,7 @@ class Worker:
         try:
             if not await place.take(leave_before):
                 holding.note_stall()
-                await self._sender.not_begun(holding, write)
+                await self._sender.not_begun(holding, write, "the calls before it took too long")
             elif write.state == "reconciling":
                 await self._reconciler.reconcile(holding, write)
             else:
@@ -332,10 +341,18 @@ class Worker:
             )
         finally:
             place.give_back()
+            self._carried.discard(write.id)
             self._claims.finished(place)
             # Its lane may go on now, and who found no room may find some.
             self._wanted |= self._claims.left_out()
             self._want(write.integration_id)
+
+    async def _give_back_lost(self) -> None:
+        for write in await self._lost_claims.found(self._leases.worker_id, self._carried):
+            holding = self._holdings.get(write.integration_id)
+            if holding is not None and holding.epoch == write.epoch:
+                await self._sender.not_begun(holding, write, "the answer to its claim was lost")
+                self._want(write.integration_id)
 
     # --- tasks and the end ------------------------------------------------------------------------
 

@@ -10,15 +10,14 @@ from importlib.resources import files
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.routing import iter_route_contexts
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from frontdesk.accounts.guesses import Guesses
 from frontdesk.database.pool import Database, DatabaseUnavailable
@@ -44,6 +43,18 @@ _STATUS = {
 }
 
 
+class _App(FastAPI):
+    """FastAPI under our own layers alone. Its own tell errors, bound bodies and make spans, which ours
+    do, and every request would pass all of them."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The layers that were added, around the one that endpoints need."""
+        app: ASGIApp = AsyncExitStackMiddleware(self.router)
+        for layer, arguments, options in reversed(self.user_middleware):
+            app = layer(app, *arguments, **options)
+        return app
+
+
 def create_base_app(
     *,
     database: Database,
@@ -54,7 +65,7 @@ def create_base_app(
 ) -> FastAPI:
     """The app without a feature. Features declare their paths without a trailing slash. `draining`
     tells whether the process is about to end: it serves what comes, and asks for no more."""
-    app = FastAPI(
+    app = _App(
         title="Frontdesk",
         version=version("frontdesk"),
         summary="Resident events into property management systems: once, in order.",
@@ -65,7 +76,6 @@ def create_base_app(
         openapi_url=None,
         # The framework's own spans and logs would hold query strings and the text of errors.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
-        exception_handlers={HTTPException: _told_outside, RequestValidationError: _told_outside},
     )
     app.openapi = documents(app)  # type: ignore[method-assign] # the framework's documented way
 
@@ -85,12 +95,6 @@ def check_paths(app: FastAPI) -> None:
     wrong = [path for path in app.openapi()["paths"] if len(path) > 1 and path.endswith("/")]
     if wrong:
         raise ValueError(f"Declare paths without a trailing slash: {', '.join(wrong)}")
-
-
-async def _told_outside(request: Request, error: Exception) -> Response:
-    """Takes the place of the framework's own handlers: the envelope tells every error."""
-    del request
-    raise error
 
 
 def _takes(app: FastAPI, scope: Scope, method: str) -> bool:

@@ -25,7 +25,7 @@ class _Declared:
 
 class LettersFirst(BaseRoute):
     """Takes, and refuses, what a path without a parameter is asked for by another method than its own.
-    Stands before all routes; those that are added later it does not know."""
+    Stands before every route with a parameter; routes that are added later it does not know."""
 
     def __init__(self, app: FastAPI) -> None:
         self._declared: dict[str, _Declared] = {}

@@ -14,6 +14,7 @@ from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from frontdesk.errors import Code
 from frontdesk.http.components import lifted
@@ -239,6 +240,14 @@ class DocumentedRoute(Route):
         # Set here: the framework would give a GET a HEAD as well, and none a GET.
         self.methods = None if methods is None else {method.upper() for method in methods}
         self.operations = operations
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            response = await endpoint(Request(scope, receive, send))
+            await response(scope, receive, send)
+
+        # In the place of the framework's, which looks for handlers of errors twice over: the envelope
+        # tells them.
+        self.app = app
 
 
 def documents(app: FastAPI) -> Callable[[], dict[str, Any]]:

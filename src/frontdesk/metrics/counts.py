@@ -4,6 +4,9 @@ Counting costs a microsecond and waits for nobody. No label is a caller's choice
 and vendors and outcomes are those that the code knows. They begin at zero with each process.
 """
 
+from functools import cache
+from typing import TypeVar
+
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
@@ -114,9 +117,15 @@ _webhooks_disabled = Counter(
     registry=REGISTRY,
 )
 
-# A child is looked up by a lock and a tuple each time; these few are kept.
-_of_requests: dict[tuple[str, str, int], Counter] = {}
+Metric = TypeVar("Metric", Counter, Histogram)
+
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+
+
+@cache
+def _of(metric: Metric, *labels: str) -> Metric:
+    """The metric's child with these labels. Kept: the library looks it up under a lock, and there are few."""
+    return metric.labels(*labels)
 
 
 def method_of(method: str) -> str:
@@ -126,12 +135,8 @@ def method_of(method: str) -> str:
 
 def request_answered(method: str, route: str, status: int, seconds: float) -> None:
     """A request was answered. `route` is a template of ours, never a path that was asked for."""
-    key = (method_of(method), route, status)
-    child = _of_requests.get(key)
-    if child is None:
-        child = _of_requests[key] = _requests.labels(*map(str, key))
-    child.inc()
-    _request_seconds.labels(route).observe(seconds)
+    _of(_requests, method_of(method), route, str(status)).inc()
+    _of(_request_seconds, route).observe(seconds)
 
 
 def connection_cut(reason: str) -> None:
@@ -152,15 +157,15 @@ def intake_failed(writes: int, outcome: str) -> None:
 
 def send_ended(vendor: str, outcome: str, seconds: float | None = None) -> None:
     """An attempt ended; `seconds` that its request was out, None where it never left."""
-    _sends.labels(vendor, outcome).inc()
+    _of(_sends, vendor, outcome).inc()
     if seconds is not None:
-        _send_seconds.labels(vendor).observe(seconds)
+        _of(_send_seconds, vendor).observe(seconds)
 
 
 def read_ended(vendor: str, outcome: str, seconds: float) -> None:
     """A step of reading the catalog ended."""
-    _reads.labels(vendor, outcome).inc()
-    _read_seconds.labels(vendor).observe(seconds)
+    _of(_reads, vendor, outcome).inc()
+    _of(_read_seconds, vendor).observe(seconds)
 
 
 def sync_ended(vendor: str, outcome: str, seconds: float) -> None:

@@ -33,6 +33,8 @@ DEFAULT_SEED = 20260101
 DRAIN_SECONDS = 5.0
 MAX_BODY_BYTES = 4 << 20
 MOST_CUSTOMERS = CREDENTIAL_SETS
+BACKLOG = 4_096
+"""Connections that the kernel keeps until they are looked at: past it, it answers none for seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +174,12 @@ async def serve_sandbox(
         )
         await runner.setup()
         try:
-            site = web.TCPSite(runner, host, port, reuse_address=True, backlog=1024)
+            site = web.TCPSite(runner, host, port, reuse_address=True, backlog=BACKLOG)
             await site.start()
             bound = runner.addresses[0][1]
             on_ready(f"http://{_in_url(host)}:{bound}")
             with contextlib.suppress(asyncio.CancelledError):
-                await sandbox.arrivals.tick_for_ever()
+                await asyncio.get_running_loop().create_future()
         finally:
             # Hanging answers end first, or the drain would wait for connections nobody will close.
             sandbox.stopping.set()

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import time
+import socket
+import struct
 from collections import deque
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -18,22 +19,38 @@ from typing import Any
 from frontdesk.sandbox.world import stamp
 
 KEPT = 200_000
-TICK_SECONDS = 0.01
-TICKS = 5
-"""A request passes through some turns of the event loop before it is noted."""
+RESOLUTION_SECONDS = 0.01
+"""To which the kernel tells for how long it has had a request."""
+_SINCE_RECEIVED = struct.Struct("=52xI")
+"""The beginning of Linux's `tcp_info`, and `tcpi_last_data_recv` in milliseconds."""
+
+
+def seconds_waited(transport: asyncio.BaseTransport | None) -> float:
+    """For how long the request on this connection has been waiting to be looked at: a sandbox that
+    the machine keeps from running finds in a heap what came one by one. Linux tells it, also of a
+    connection that was not accepted yet; elsewhere it is taken for none."""
+    connection = None if transport is None else transport.get_extra_info("socket")
+    if connection is None or not hasattr(socket, "TCP_INFO"):
+        return 0.0
+    try:
+        told = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _SINCE_RECEIVED.size)
+        (milliseconds,) = _SINCE_RECEIVED.unpack(told)
+    except (OSError, struct.error):
+        # Closed meanwhile, or a system that has something else under this name.
+        return 0.0
+    return float(milliseconds) / 1_000
 
 
 @dataclass(slots=True)
 class Arrival:
     """One request as it came, and how it was answered.
 
-    `at` is the time of day, `clock` the monotonic clock in seconds that throttles go by;
-    `not_before`, by the same clock, is the earliest moment at which the request can have come: on a
-    busy machine the sandbox may be late to look, and then notes at once what came one by one. `budget`
-    names what the request is counted in: equal for two requests exactly if they share a budget;
-    None for a caller who proved no credential. `is_counted`: it took a place in the vendor's
-    windows; a request that is throttled takes none. `in_flight` are the requests of the budget at
-    work, this one with them. `status` is None until, and unless, an answer leaves whole or cut;
+    `at` is the time of day, `clock` the monotonic clock in seconds when the machine had the request,
+    however late the sandbox looked; `not_before` is the earliest that it can have been. `budget`
+    names what the request is counted in: equal for two requests exactly if they share a budget; None
+    for a caller who proved no credential. `is_counted`: it took a place in the vendor's windows; a
+    request that is throttled takes none. `in_flight` are the requests of the budget at work, this
+    one with them. `status` is None until, and unless, an answer leaves whole or cut;
     `faults` is what was done to the request. `is_over`: its connection is done with, and nothing
     here changes any more but for an effect that comes late, and what is done to that.
     """
@@ -71,13 +88,6 @@ class ArrivalLog:
         self._sequences = itertools.count(1)
         self.forgotten = 0
         """The sequence of the youngest arrival that is no longer kept; 0 if none was dropped."""
-        self._ticks: deque[float] = deque(maxlen=TICKS)
-
-    async def tick_for_ever(self) -> None:
-        """Note all the time that the event loop turns: what it did not look at, it cannot have seen."""
-        while True:
-            self._ticks.append(time.monotonic())
-            await asyncio.sleep(TICK_SECONDS)
 
     def note(
         self,
@@ -92,16 +102,16 @@ class ArrivalLog:
         method: str,
         path: str,
         arrived_at: datetime,
+        clock: float,
     ) -> Arrival:
         """Take up a request that has come; what becomes of it is written on what this returns."""
         if len(self._arrivals) == self._arrivals.maxlen:
             self.forgotten = self._arrivals[0].sequence
-        clock = time.monotonic()
         arrival = Arrival(
             sequence=next(self._sequences),
             at=stamp(arrived_at.astimezone(UTC)),
             clock=clock,
-            not_before=min(self._ticks[0], clock) if self._ticks else clock,
+            not_before=clock - RESOLUTION_SECONDS,
             vendor=vendor,
             customer=customer,
             credential=credential,

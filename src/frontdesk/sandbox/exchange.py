@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -11,7 +12,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from frontdesk.sandbox import wire
-from frontdesk.sandbox.arrivals import Arrival, ArrivalLog
+from frontdesk.sandbox.arrivals import Arrival, ArrivalLog, seconds_waited
 from frontdesk.sandbox.faults import DEFAULT_SECONDS, Fault, FaultBook, Kind, Plan
 from frontdesk.sandbox.hostility import NONE, Hostility
 from frontdesk.sandbox.schedule import QUOTA_DROP, lowered
@@ -60,6 +61,7 @@ class Exchange:
     async def serve(self, http: web.Request) -> web.StreamResponse:
         """Answer one HTTP request; the tail of its path is the simulator's."""
         arrived_at = datetime.now(UTC)
+        clock = time.monotonic() - seconds_waited(http.transport)
         prefix = self.prefix
         request = Request(
             method=http.method,
@@ -72,7 +74,7 @@ class Exchange:
         simulator = self.simulator
         credential = simulator.credential_of(request)
         about = self.world.play(lambda scene: simulator.describe(request, scene))
-        arrival = self._noted(request, about, arrived_at, credential)
+        arrival = self._noted(request, about, arrived_at, clock, credential)
         try:
             return await self._met(http, request, about, arrival, arrived_at)
         finally:
@@ -120,7 +122,12 @@ class Exchange:
             self.throttle.leave(key)
 
     def _noted(
-        self, request: Request, about: Description, arrived_at: datetime, credential: str | None
+        self,
+        request: Request,
+        about: Description,
+        arrived_at: datetime,
+        clock: float,
+        credential: str | None,
     ) -> Arrival:
         return self.arrivals.note(
             vendor=self.world.vendor,
@@ -133,6 +140,7 @@ class Exchange:
             method=request.method,
             path=request.path,
             arrived_at=arrived_at,
+            clock=clock,
         )
 
     async def _answer(self, http: web.Request, play: _Play) -> web.StreamResponse:

@@ -3,6 +3,7 @@ name whom they are about. Answers are written by hand."""
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -223,6 +224,21 @@ async def test_leases_are_read_once_for_many_contacts_and_never_for_none(
     nobody = session(lambda _: told(200, []))
     assert await everything(nobody, Model.RESIDENTS) == []
     assert len(nobody.calls) == 1
+
+
+async def test_short_pages_that_promise_more_than_there_is_do_not_keep_one_step_for_ever() -> None:
+    page = [{"id": 1}, {"id": 2}]
+
+    def answer(request: Request) -> Answer:
+        promised = "3000" if "contacts" in path_of(request) else "2"
+        return replace(told(200, page), headers={"x-total-count": promised})
+
+    of = session(answer)
+    read = await CONNECTOR.read(of, Model.RESIDENTS, None, TODAY_AT_NOON)
+    contact_calls = [request for request in of.calls if "contacts" in path_of(request)]
+    assert len(contact_calls) == 10
+    # The next step begins behind them, and whoever drives it sees that it brings the same again.
+    assert read.next_cursor == "20"
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,10 @@ async def _residents(session: Session, offset: int) -> Page:
     contacts: list[client.Item] = []
     total: int | None = None
     after: int | None = offset
-    while after is not None and len(contacts) < CONTACTS_A_PAGE:
+    # Counted by calls: by contacts, short pages under a total that is wrong would never be enough.
+    for _ in range(CONTACTS_A_PAGE // client.PAGE_SIZE):
+        if after is None:
+            break
         page, after, told = await client.listed(session, "/contacts", {"type": "TENANT"}, after)
         contacts.extend(page)
         total = told if total is None else total
