@@ -36,7 +36,8 @@ CHECKS: list[CheckFunction] = [
     if name not in EXCLUDED
 ]
 """Whatever the library knows: a new one comes with its release."""
-BULK = "/v1/events/residents/bulk"
+EVENTS = "/v1/events/residents"
+BULK = f"{EVENTS}/bulk"
 EXAMPLES = int(os.environ.get("FRONTDESK_MADE_UP_EXAMPLES", "0"))
 """0: as few as a run of all tests has time for."""
 

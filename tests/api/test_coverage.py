@@ -13,13 +13,16 @@ from schemathesis.core.failures import FailureGroup
 
 from frontdesk.errors import ApiError, Code
 from frontdesk.http import gate, methods
-from tests.api.made_up import Made, Operation, Sender, loaded, operations_of
+from tests.api.made_up import EVENTS, EXAMPLES, Made, Operation, Sender, loaded, operations_of
 from tests.conftest import LiveServer
 
 pytestmark = pytest.mark.long
 
 PARTS = 6
 """The operations are dealt out to so many tests, which can run beside each other."""
+
+_SHARE = 4
+"""Of what is repeated, every so many-th is sent, unless more examples are asked for."""
 
 EXPECTED = {
     "unspecified_http_method",
@@ -54,6 +57,12 @@ def kind_of(case: Made) -> str:
     return str(meta.phase.data.scenario.value)
 
 
+def is_repeated(operation: Operation, case: Made) -> bool:
+    """Of another type, at one PMS's own path: its fields are those of the common path, and are read
+    by the same code."""
+    return operation.path.startswith(f"{EVENTS}/") and kind_of(case) == "incorrect_type"
+
+
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_answer_at_the_edges_is_as_documented(
     part: int, server: LiveServer, sender: Sender
@@ -62,7 +71,9 @@ def test_every_answer_at_the_edges_is_as_documented(
     kinds: Counter[str] = Counter()
     wrong: list[str] = []
     for operation in operations_of(document)[part::PARTS]:
-        for case in cases_of(operation):
+        for number, case in enumerate(cases_of(operation)):
+            if number % _SHARE and not EXAMPLES and is_repeated(operation, case):
+                continue
             kinds[kind_of(case)] += 1
             sender.fill(case)
             wrong += sender.wrong(case)
