@@ -5,8 +5,11 @@ from typing import Any
 
 import aiohttp
 import pytest
+from fastapi import FastAPI
 from openapi_spec_validator import validate
 from tests.conftest import LiveServer, session
+
+from frontdesk.http.app import check_paths
 
 
 @pytest.fixture
@@ -127,3 +130,12 @@ async def test_the_page_works_without_a_network(server: LiveServer) -> None:
 async def test_the_document_is_served_without_a_token(server: LiveServer) -> None:
     async with aiohttp.ClientSession() as client, client.get(f"{server.url}/docs/") as answer:
         assert answer.status == 200
+
+
+def test_a_path_that_could_never_be_reached_is_refused() -> None:
+    app = FastAPI()
+    app.add_api_route("/things", lambda: None)
+    check_paths(app)
+    app.add_api_route("/things/{number}/", lambda number: number)
+    with pytest.raises(ValueError, match=r"/things/\{number\}/$"):
+        check_paths(app)

@@ -289,8 +289,11 @@ async def _api(
             services_of(settings, "api", migrated=migrated) as services,
             serving(figures, services.database, settings.budget_factor),
         ):
+            app = create_app(services)
+            # Made now: whoever asked first would keep everybody waiting for it.
+            app.openapi()
             config = configuration(
-                create_app(services),
+                app,
                 settings.drain_seconds,
                 settings.trusted_proxies,
                 bounds_of(settings, connections_within(settings.connections)),

@@ -92,7 +92,8 @@ def create_base_app(
 
 def check_paths(app: FastAPI) -> None:
     """Refuse a path that could never be reached, because the slash at its end is taken away."""
-    wrong = [path for path in app.openapi()["paths"] if len(path) > 1 and path.endswith("/")]
+    paths = [str(route.path) for route in iter_route_contexts(app.routes)]
+    wrong = [path for path in paths if len(path) > 1 and path.endswith("/")]
     if wrong:
         raise ValueError(f"Declare paths without a trailing slash: {', '.join(wrong)}")
 
