@@ -4,12 +4,11 @@ A budget of n calls in s seconds is kept if no s seconds, wherever they begin, s
 arrive; whoever made them and whatever came of them. A concurrency is kept if no call found more at
 work. What a simulator enforces is asked of the sandbox, not of the product that is to keep it.
 
-A call counts from when the machine had it, not from when a busy sandbox looked; within the kernel's own
-resolution only those count together that cannot have come apart, and others are named beside.
+A call counts from when the machine had it, not from when a busy sandbox looked. Elsewhere than on Linux
+nobody tells that, and a full machine may show overruns that were none.
 """
 
 import asyncio
-import itertools
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,13 +32,12 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One request as it came in. `budget`: what the vendor counts together; `at`: when it was seen,
-    seconds on the simulators' clock, and `not_before`, the earliest moment at which it can have
-    come; `at_work`: the budget's calls under way, this one with them."""
+    """One request as it came in. `budget`: what the vendor counts together; `at`: when the
+    machine had it, seconds on the simulators' clock; `at_work`: the budget's calls under way, this
+    one with them."""
 
     vendor: str
     budget: str
-    not_before: float
     at: float
     at_work: int
 
@@ -47,7 +45,7 @@ class Arrival:
 @dataclass(frozen=True, slots=True)
 class Overrun:
     """More calls than a limit allows: the worst such moment of one budget, and how many calls came
-    above the limit in all. `certain`: the simulators cannot have heaped them up themselves."""
+    above the limit in all."""
 
     vendor: str
     budget: str
@@ -55,7 +53,6 @@ class Overrun:
     worst: int
     began: float
     calls_above: int
-    certain: bool
 
 
 class Arrivals:
@@ -97,7 +94,6 @@ class Arrivals:
             Arrival(
                 each["vendor"],
                 each["budget"],
-                each["not_before"],
                 each["clock"],
                 each["in_flight"],
             )
@@ -130,15 +126,8 @@ def overruns(arrivals: Iterable[Arrival], limits: Mapping[str, Sequence[Limit]])
             worst, began = max(counts)
             if worst <= limit.calls:
                 continue
-            if limit.seconds:
-                certain = _certainly_in(calls, limit.seconds)
-                is_certain = max(certain)[0] > limit.calls
-                counts = certain if is_certain else counts
-                worst, began = max(counts)
-            else:
-                is_certain = True
             above = sum(count > limit.calls for count, _ in counts)
-            found.append(Overrun(vendor, budget, limit, worst, -began, above, is_certain))
+            found.append(Overrun(vendor, budget, limit, worst, -began, above))
     return found
 
 
@@ -149,22 +138,6 @@ def _seen_in(calls: Sequence[Arrival], seconds: float) -> list[tuple[int, float]
         while calls[first].at <= call.at - seconds:
             first += 1
         counts.append((last - first + 1, -calls[first].at))
-    return counts
-
-
-def _certainly_in(calls: Sequence[Arrival], seconds: float) -> list[tuple[int, float]]:
-    """For each call: how many came, whenever they came, in the stretch that begins with the first
-    moment at which it can have come."""
-    by_earliest = sorted(calls, key=lambda each: each.not_before)
-    counts: list[tuple[int, float]] = []
-    for place, call in enumerate(by_earliest):
-        end = call.not_before + seconds
-        inside = 0
-        for other in itertools.islice(by_earliest, place, None):
-            if other.not_before >= end:
-                break
-            inside += other.at < end
-        counts.append((inside, -call.not_before))
     return counts
 
 

@@ -59,7 +59,6 @@ class Outcome:
             f"{overrun.vendor}: {overrun.worst} calls {_span(overrun)} by {overrun.budget}, of "
             f"{overrun.limit.calls} allowed ({overrun.calls_above} calls above in all)"
             for overrun in self.overruns
-            if overrun.certain
         ]
         for takeover in self.takeovers:
             if takeover.seconds > LONGEST_TAKEOVER_SECONDS:
@@ -101,7 +100,7 @@ def show(outcome: Outcome, console: Console) -> None:
         table.add_column(name, justify="right")
     totals = [0] * len(columns)
     for vendor, verdict in outcome.verdicts.items():
-        overrun = sum(each.vendor == vendor and each.certain for each in outcome.overruns)
+        overrun = sum(each.vendor == vendor for each in outcome.overruns)
         row = [
             verdict.accepted,
             verdict.delivered,
@@ -139,12 +138,6 @@ def _lines(outcome: Outcome) -> list[str]:
         f"clients tried again after: {_counted(outcome.retried)}",
         f"drained in: {drained}",
     ]
-    heaps = [overrun for overrun in outcome.overruns if not overrun.certain]
-    if heaps:
-        lines.append(
-            f"seen in a heap, because the simulators looked late: {sum(h.calls_above for h in heaps)} "
-            f"calls above a limit, at worst {max(h.worst for h in heaps)} {_span(heaps[0])}"
-        )
     if outcome.fallen:
         lines.append(
             f"ended by themselves, and were started again: {len(outcome.fallen)}, "

@@ -48,6 +48,7 @@ class Guesses:
             self._failed.popitem(last=False)
 
 
+# Kept: while somebody guesses, every request asks.
 @lru_cache(maxsize=4096)
 def _network(address: str) -> str:
     try:

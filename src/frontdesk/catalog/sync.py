@@ -58,7 +58,7 @@ _CLOSED_S = 5.0
 
 _log = structlog.get_logger(__name__)
 
-CUT_OFF = (asyncio.CancelledError, KeyboardInterrupt, SystemExit)
+_CUT_OFF = (asyncio.CancelledError, KeyboardInterrupt, SystemExit)
 """A drain, or the end of the process: no fault of the step's."""
 
 
@@ -141,7 +141,7 @@ class SyncRunner:
         self._in_hand.add(job.id)
         try:
             await self._run(integration, connector, session, job)
-        except CUT_OFF:
+        except _CUT_OFF:
             await self._hand_back(job)
             raise
         finally:
@@ -155,7 +155,7 @@ class SyncRunner:
         )
         try:
             row = await asyncio.shield(claiming)
-        except CUT_OFF:
+        except _CUT_OFF:
             with suppress(DatabaseUnavailable):
                 if (got := await claiming) is not None:
                     await self._hand_back(steps.Job.of(got))

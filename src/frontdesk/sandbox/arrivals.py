@@ -19,8 +19,6 @@ from typing import Any
 from frontdesk.sandbox.world import stamp
 
 KEPT = 200_000
-RESOLUTION_SECONDS = 0.01
-"""To which the kernel tells for how long it has had a request."""
 _SINCE_RECEIVED = struct.Struct("=52xI")
 """The beginning of Linux's `tcp_info`, and `tcpi_last_data_recv` in milliseconds."""
 
@@ -46,19 +44,18 @@ class Arrival:
     """One request as it came, and how it was answered.
 
     `at` is the time of day, `clock` the monotonic clock in seconds when the machine had the request,
-    however late the sandbox looked; `not_before` is the earliest that it can have been. `budget`
-    names what the request is counted in: equal for two requests exactly if they share a budget; None
-    for a caller who proved no credential. `is_counted`: it took a place in the vendor's windows; a
-    request that is throttled takes none. `in_flight` are the requests of the budget at work, this
-    one with them. `status` is None until, and unless, an answer leaves whole or cut;
-    `faults` is what was done to the request. `is_over`: its connection is done with, and nothing
-    here changes any more but for an effect that comes late, and what is done to that.
+    however late the sandbox looked. `budget` names what the request is counted in: equal for two
+    requests exactly if they share a budget; None for a caller who proved no credential.
+    `is_counted`: it took a place in the vendor's windows; a request that is throttled takes none.
+    `in_flight` are the requests of the budget at work, this one with them. `status` is None until,
+    and unless, an answer leaves whole or cut; `faults` is what was done to the request. `is_over`:
+    its connection is done with, and nothing here changes any more but for an effect that comes late,
+    and what is done to that.
     """
 
     sequence: int
     at: str
     clock: float
-    not_before: float
     vendor: str
     customer: int
     credential: str | None
@@ -111,7 +108,6 @@ class ArrivalLog:
             sequence=next(self._sequences),
             at=stamp(arrived_at.astimezone(UTC)),
             clock=clock,
-            not_before=clock - RESOLUTION_SECONDS,
             vendor=vendor,
             customer=customer,
             credential=credential,
