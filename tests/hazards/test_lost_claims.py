@@ -1,13 +1,16 @@
 """What the database did though its answer was lost: a claim, a lease taken, a lease given back."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from frontdesk.database.pool import CommitUnknown
+from frontdesk.delivery.finishing import Finisher
 from frontdesk.delivery.repository import DeliveryRepository
+from frontdesk.ids import new_id
 from tests.hazards.conftest import VENDORS, World, eventually, running_world
 
 PATIENCE_SECONDS = 1.0
@@ -94,6 +97,38 @@ async def test_what_is_carried_for_longer_than_an_answer_takes_is_not_taken_for_
             ("succeeded", 1),
             ("succeeded", 2),
         ]
+
+
+async def test_what_was_sent_and_could_not_be_recorded_is_not_taken_for_lost(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_world(
+        VENDORS[0], database_url, tmp_path, database_patience_seconds=PATIENCE_SECONDS
+    ) as world:
+        world.start_worker()
+        await world.synced()
+        first, second, *_ = await world.residents()
+        named, text = new_id(), "its end is not recorded"
+        inner = Finisher.finish
+
+        async def finish(finisher: Finisher, worker_id: UUID, row: Mapping[str, Any]) -> bool:
+            if row["write_id"] == named:
+                raise RuntimeError("a fault of ours")
+            return await inner(finisher, worker_id, row)
+
+        monkeypatch.setattr(Finisher, "finish", finish)
+        sent = await world.write(first, text, id=named)
+
+        async def has_arrived() -> bool:
+            return bool(await world.arrived(text))
+
+        await eventually(has_arrived)
+        lose_an_answer(monkeypatch, "claim", lambda answer: answer[0])
+        lost = await world.write(second, "its claim was lost")
+        assert (await world.end_of(lost))["state"] == "succeeded"
+        # It was there to be found for as long as the other: whoever takes the lease over looks for it.
+        assert (await world.row(sent))["state"] == "sending"
+        assert len(await world.arrived(text)) == 1
 
 
 async def test_a_lease_whose_taking_was_answered_to_nobody_is_taken_up_all_the_same(

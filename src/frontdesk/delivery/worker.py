@@ -139,7 +139,7 @@ class Worker:
         self._lost_claims = LostClaims(
             self._repository, services.settings.database_patience_seconds
         )
-        self._carried: set[UUID] = set()
+        self._carried: dict[UUID, Claimed] = {}
         self._wanted: set[UUID] = set()
         self._claiming: set[UUID] = set()
         self._next_poll = 0.0
@@ -295,7 +295,7 @@ class Worker:
                 self._want_after(dry.integration_id, dry.wait)
         for write in claimed:
             place, leave_before = asked.place_for(write), asked.leave_before(write)
-            self._carried.add(write.id)
+            self._carried[write.id] = write
             self._start(traced(self._carry, place, write, leave_before))
         # Where no place is left over, it had as many as there was room for: there may be more.
         self._wanted |= {
@@ -341,11 +341,14 @@ class Worker:
             )
         finally:
             place.give_back()
-            self._carried.discard(write.id)
             self._claims.finished(place)
             # Its lane may go on now, and who found no room may find some.
             self._wanted |= self._claims.left_out()
             self._want(write.integration_id)
+        # Not where its end could not be recorded: it may have been sent, and must not pass for one whose
+        # claim was lost. Nor where it has been claimed anew by now.
+        if self._carried.get(write.id) is write:
+            del self._carried[write.id]
 
     async def _give_back_lost(self) -> None:
         for write in await self._lost_claims.found(self._leases.worker_id, self._carried):
