@@ -7,6 +7,12 @@ import os
 import time
 from uuid import UUID
 
+from asyncpg.pgproto import pgproto
+
+# The driver's kind of UUID, which every row brings anyway: made and spelled by compiled code. The standard
+# library's took 5 % of a busy process.
+_compiled = pgproto.UUID
+
 _VERSION_7 = 0x7 << 76
 _VARIANT = 0x2 << 62
 
@@ -18,7 +24,7 @@ def new_id() -> UUID:
     value = milliseconds << 80 | random
     value = value & ~(0xF << 76) | _VERSION_7
     value = value & ~(0x3 << 62) | _VARIANT
-    return UUID(int=value)
+    return _compiled(value.to_bytes(16))
 
 
 def made_at(value: UUID) -> float | None:
@@ -32,7 +38,7 @@ def parse_id(text: str) -> UUID | None:
     if len(text) != 36:  # UUID() also takes braces, urn: and bare hex: one id has one spelling
         return None
     try:
-        value = UUID(text)
+        value = _compiled(text)
     except ValueError:
         return None
     return value if str(value) == text.lower() else None

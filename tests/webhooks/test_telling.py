@@ -396,7 +396,7 @@ async def _sync(
     async with database.transaction() as connection:
         assert await syncs.open_root(connection, root, account_id, integration_id, {})
         steps = [
-            {"id": step, "model": model, "place": 0, "urgency": 5, "parameters": {}}
+            {"id": str(step), "model": model, "place": 0, "urgency": 5, "parameters": {}}
             for step, model in ((good, "residents"), (other, "units"))
         ]
         await syncs.add_steps(connection, account_id, integration_id, root, steps)
