@@ -13,7 +13,13 @@ from starlette.types import Receive, Scope, Send
 
 from frontdesk.cli.api_server import ApiServer, configuration
 from frontdesk.http import connections
-from frontdesk.http.connections import HEAD_BYTES, MOST_HEADERS, MOST_PIPELINED, Bounds
+from frontdesk.http.connections import (
+    HEAD_BYTES,
+    MOST_HEADERS,
+    MOST_PIPELINED,
+    Answering,
+    Bounds,
+)
 
 pytestmark = pytest.mark.long
 
@@ -22,6 +28,33 @@ BOUNDS = Bounds(
 )
 SECONDS = 20
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+
+
+class Breaks(Response):
+    """Promises five bytes, and brings none."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-length", b"5")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        raise RuntimeError("broken")
+
+
+class Pieces(asyncio.Transport):
+    """A transport that keeps what it is given, piece by piece."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.pieces.append(bytes(data))
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
 
 
 class App:
@@ -53,6 +86,8 @@ class App:
             return PlainTextResponse("x" * (8 << 20))
         if request.url.path == "/unasked":
             return PlainTextResponse("no", status_code=401)
+        if request.url.path == "/breaks":
+            return Breaks()
         if request.url.path == "/waits":
             await self.go_on.wait()
         return PlainTextResponse(await request.body())
@@ -348,3 +383,70 @@ async def test_where_all_are_at_work_one_more_is_told_to_come_again(served: Serv
         for reader, writer in opened:
             assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
             writer.close()
+
+
+LONG = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
+CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "pieces"),
+    [
+        ([LONG, b"{}"], [LONG + b"{}"]),
+        ([LONG, b"{", b"}"], [LONG + b"{", b"}"]),
+        # Nobody knows when the first piece of a stream comes.
+        ([CHUNKED, b"2\r\n{}\r\n"], [CHUNKED, b"2\r\n{}\r\n"]),
+        ([GO_ON, LONG, b"{}"], [GO_ON, LONG + b"{}"]),
+        # A body is not taken for a head.
+        ([CHUNKED, LONG, b"{}"], [CHUNKED, LONG, b"{}"]),
+    ],
+)
+def test_a_head_goes_out_with_the_body_that_it_announces(
+    written: list[bytes], pieces: list[bytes]
+) -> None:
+    transport = Pieces()
+    answer = Answering(transport)
+    for piece in written:
+        answer.write(piece)
+    answer.flush()
+    assert transport.pieces == pieces
+
+
+def test_a_head_without_its_body_goes_out_before_the_connection_is_closed() -> None:
+    transport = Pieces()
+    answer = Answering(transport)
+    answer.write(LONG)
+    assert transport.pieces == []
+    answer.close()
+    assert transport.pieces == [LONG]
+    assert answer.is_closing()
+
+
+async def test_a_head_that_was_asked_for_alone_comes_while_the_connection_stays(
+    served: Served,
+) -> None:
+    reader, writer = await served.connect(b"HEAD /unasked HTTP/1.1\r\nHost: h\r\n\r\n")
+    async with asyncio.timeout(SECONDS):
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert b"content-length: 2\r\n" in head
+        writer.write(GET)
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+
+
+async def test_an_answer_that_breaks_off_shows_that_it_is_not_whole(served: Served) -> None:
+    answer = await served.said(GET.replace(b"/ ", b"/breaks "))
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.endswith(b"content-length: 5\r\n\r\n")
+
+
+async def test_who_asks_before_he_sends_a_body_is_told_to_go_on(served: Served) -> None:
+    reader, writer = await served.connect(
+        b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+    )
+    async with asyncio.timeout(SECONDS):
+        assert await reader.readuntil(b"\r\n\r\n") == GO_ON
+        writer.write(b"{}")
+        assert (await reader.readuntil(b"{}")).startswith(b"HTTP/1.1 200 ")
+    writer.close()

@@ -40,6 +40,9 @@ CUT_AT_ONCE = 50
 LOOK_EVERY = 5
 """Ticks of the server (tenths of a second) between two looks at all deadlines."""
 
+_GO_ON = b"HTTP/1.1 100 "
+_LENGTH = b"\r\ncontent-length: "
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -100,6 +103,44 @@ class Crowd:
             self._due.popleft().look(now)
 
 
+class Answering(asyncio.Transport):
+    """The transport as one answer sees it: a head whose body follows at once goes out with it, in one
+    packet. uvicorn writes them one by one, and each costs both sides a call of the kernel."""
+
+    __slots__ = ("_began", "_head", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._began = False
+        self._head = b""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Write; but keep the head of an answer whose length is known until its body comes."""
+        if self._head:
+            data, self._head = self._head + data, b""
+        elif not self._began and bytes(data[: len(_GO_ON)]) != _GO_ON:
+            self._began = True
+            if _LENGTH in bytes(data):
+                self._head = bytes(data)
+                return
+        self._transport.write(data)
+
+    def flush(self) -> None:
+        """Write what was kept: nothing follows."""
+        if self._head:
+            self._transport.write(self._head)
+            self._head = b""
+
+    def close(self) -> None:
+        """Close when all is written."""
+        self.flush()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        """Whether the connection is about to end."""
+        return self._transport.is_closing()
+
+
 class BoundedConfig(Config):
     """uvicorn's configuration, and who is connected."""
 
@@ -121,6 +162,7 @@ class Connection(HttpToolsProtocol):
         self._bounds = config.crowd.bounds
         self.deadline = math.inf
         self._running: RequestResponseCycle | None = None
+        self._answer: Answering | None = None
         self._in_head = False
         self._head_bytes = 0
         self._moved = 0
@@ -195,6 +237,8 @@ class Connection(HttpToolsProtocol):
         self._arm()
 
     def on_response_complete(self) -> None:
+        if self._answer is not None:
+            self._answer.flush()
         super().on_response_complete()
         if self.cycle.response_complete:
             self._wait(0)
@@ -202,6 +246,7 @@ class Connection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
+        self._answer = cycle.transport = Answering(self.transport)
         super()._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:
