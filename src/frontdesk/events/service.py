@@ -259,7 +259,8 @@ class EventsService:
                 intent = replace(intent, fields={**intent.fields, "notes": text})
             try:
                 plan = target.connector.plan(intent)
-                plan = replace(plan, trace=replace(plan.trace, mark=mark))
+                if mark:
+                    plan = replace(plan, trace=replace(plan.trace, mark=mark))
             except Refused as refused:
                 _add_issues(checked, refused)
         elif event is not None and resolved.resident is None and not checked.problems:

@@ -135,8 +135,8 @@ class Intake:
         waiting = _Waiting(write, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._arrived.set()
-        # Shielded: a caller who hangs up must not take the others of his batch with him.
-        return await asyncio.shield(waiting.result)
+        # Whoever hangs up has cancelled his own future: what he sent is stored, and nobody told.
+        return await waiting.result
 
     async def submit_call(self, call: NewCall) -> Accepted | Replayed | Mismatched:
         """Make a call's writes durable, in a transaction of their own. Raises as `submit` does."""
