@@ -27,6 +27,11 @@ def new_id() -> UUID:
     return _compiled(value.to_bytes(16))
 
 
+def stored_id(text: str) -> UUID:
+    """The id that a text of the database's spells."""
+    return _compiled(text)
+
+
 def made_at(value: UUID) -> float | None:
     """When an id was made, in seconds since 1970 by the clock of its maker; None for one that does not
     tell, such as a retry's."""

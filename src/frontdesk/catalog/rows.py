@@ -16,6 +16,7 @@ from frontdesk.catalog.known import (
 from frontdesk.catalog.models import SPECS, Kind, ModelSpec, rfc3339
 from frontdesk.catalog.values import from_json
 from frontdesk.database.pool import Record
+from frontdesk.ids import stored_id
 from frontdesk.vendors.contract import Reference, Resident
 from frontdesk.vendors.declaration import EventClass, Model
 
@@ -99,7 +100,7 @@ def event_of(row: Record, data: Mapping[str, Any]) -> KnownEvent:
 def resolved_of(row: Record) -> Resolved:
     """From a row of `repository.resolve`."""
     properties = {
-        x_id: PropertyState(UUID(property_id), x_id, enabled, timezone)
+        x_id: PropertyState(stored_id(property_id), x_id, enabled, timezone)
         for property_id, x_id, enabled, timezone in from_json(row["properties"]) or ()
     }
     employee = _reference(row, "employee")

@@ -15,7 +15,7 @@ __all__ = ["Caller", "caller", "caller_of", "caller_with"]
 
 def caller_of(request: Request, scope: str | None = None) -> Caller:
     """The request's caller. Raises ApiError 403 where his token lacks `scope`."""
-    found: Caller = request.state.caller
+    found: Caller = request.scope["state"]["caller"]
     if scope is not None and scope not in found.scopes:
         raise ApiError(
             Code.FORBIDDEN,
