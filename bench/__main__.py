@@ -19,6 +19,7 @@ from rich.console import Console
 
 from bench.measure import CLIENTS, QUICK, Pms, Sizes, accept, delay, deliver
 from bench.ours import Frontdesk
+from bench.pace import pace
 from bench.processes import BenchError, Children
 from bench.redis import NoRedisError, redis_server
 from bench.report import Figures, best_pool, machine, medians, show, verdicts
@@ -96,7 +97,7 @@ def measure_side(
 ) -> Figures:
     """Start one side on nothing, measure it, and end it."""
     place.mkdir()
-    figures: Figures = {}
+    figures: Figures = {"pace": pace()}
     with Children(place / "logs") as children:
         tell("starting")
         pms = Pms(children)

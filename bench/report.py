@@ -79,8 +79,9 @@ ROWS: tuple[Row, ...] = (
     Row("delay.p50_ms", "2xx to arrival p50, ms", True, Target(at_most=10)),
     Row("delay.p99_ms", "  p99, ms", less_is_better=True),
     Row("delay.from_request_p50_ms", "  request sent to arrival p50, ms", less_is_better=True),
+    Row("pace", "a fixed loop before each run, million steps/s"),
 )
-_WITHOUT_RATIO = {"deliver.peak_in_flight", "deliver.pool"}
+_WITHOUT_RATIO = {"deliver.peak_in_flight", "deliver.pool", "pace"}
 
 
 def best_pool(per_pool: dict[int, Figures], figure: str, *, least: bool) -> Figures:
