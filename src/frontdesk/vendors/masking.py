@@ -36,12 +36,7 @@ def mask(text: str, secrets: Iterable[str]) -> str:
 def masked_headers(headers: Mapping[str, str], secrets: Iterable[str]) -> dict[str, str]:
     """An answer's headers, each masked."""
     chosen = _chosen(tuple(secrets))
-    spellings, cores = _forms(chosen)
-    # Nearly all answers repeat no secret: one look at all of them together tells.
-    together = "\n".join(headers.values())
-    if not any(len(secret) < _SHORT for secret in chosen) and not any(
-        form in together for form in (*spellings, *cores)
-    ):
+    if _repeats_none(headers.values(), chosen):
         return dict(headers)
     return {name: _mask(value, chosen) for name, value in headers.items()}
 
@@ -50,19 +45,28 @@ def masked(request: Request, secrets: Iterable[str]) -> dict[str, object]:
     """A request as it may be shown: `{method, url, headers, body}`, the body as text (None where
     there is none). Headers that the request declares secret are masked whole."""
     chosen = _chosen(tuple(secrets))
-    return {
-        "method": request.method,
-        "url": _mask_alone(_mask(request.url, chosen), chosen),
-        "headers": {
-            name: MASK
-            if name.lower() in request.secret_headers
-            else _mask_alone(_mask(value, chosen), chosen)
-            for name, value in request.headers.items()
-        },
-        "body": None
-        if request.body is None
-        else _mask(request.body.decode("utf-8", errors="replace"), chosen),
+    url, body = request.url, request.body
+    text = None if body is None else body.decode("utf-8", errors="replace")
+    headers = {
+        name: MASK if name.lower() in request.secret_headers else value
+        for name, value in request.headers.items()
     }
+    if not _repeats_none((url, text or "", *headers.values()), chosen):
+        url = _mask_alone(_mask(url, chosen), chosen)
+        headers = {
+            name: _mask_alone(_mask(value, chosen), chosen) for name, value in headers.items()
+        }
+        text = None if text is None else _mask(text, chosen)
+    return {"method": request.method, "url": url, "headers": headers, "body": text}
+
+
+def _repeats_none(texts: Iterable[str], secrets: tuple[str, ...]) -> bool:
+    """Whether the texts hold no spelling of any secret, as nearly all do not: one look at all of them
+    together tells. Of a very short secret that cannot be said."""
+    together = "\n".join(texts)
+    return not any(len(secret) < _SHORT for secret in secrets) and not any(
+        form in together for forms in _forms(secrets) for form in forms
+    )
 
 
 @lru_cache(maxsize=64)
