@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from rich.progress import Progress, TaskID
+from rich.progress import Progress
 
 from frontdesk.accounts.service import AccountService
 from frontdesk.cli.calls import ask
@@ -61,12 +61,7 @@ async def set_up(url: str, sandbox_url: str, token: str, progress: Progress) -> 
         integrations: dict[str, str] = {}
         for vendor, offered in vendors.items():
             integrations[vendor] = await _integration(session, url, vendor, offered, known)
-        await asyncio.gather(
-            *(
-                _synced(session, url, integration_id, progress, progress.add_task(vendor))
-                for vendor, integration_id in integrations.items()
-            )
-        )
+        await _synced(session, url, integrations, progress)
     return Surroundings(token, integrations)
 
 
@@ -79,12 +74,17 @@ async def make_hostile(sandbox_url: str, seed: int | None) -> None:
 
 async def _integrations(session: aiohttp.ClientSession, url: str) -> dict[str, dict[str, Any]]:
     """The integrations that an earlier start made, by vendor."""
-    listed = await ask(session, "GET", f"{url}/v1/admin/integrations/?limit=250&is_archived=false")
     return {
         record["vendor"]: record
-        for record in listed["results"]
+        for record in await _listed(session, url)
         if record["name"] == _name_of(record["vendor"])
     }
+
+
+async def _listed(session: aiohttp.ClientSession, url: str) -> list[dict[str, Any]]:
+    answer = await ask(session, "GET", f"{url}/v1/admin/integrations/?limit=250&is_archived=false")
+    listed: list[dict[str, Any]] = answer["results"]
+    return listed
 
 
 async def _integration(
@@ -117,33 +117,36 @@ async def _integration(
 
 
 async def _synced(
-    session: aiohttp.ClientSession,
-    url: str,
-    integration_id: str,
-    progress: Progress,
-    task: TaskID,
+    session: aiohttp.ClientSession, url: str, integrations: Mapping[str, str], progress: Progress
 ) -> None:
-    """Wait until the catalog was read once; the bar counts the models that are done."""
+    """Wait until every catalog was read once; the bars count the models that are done."""
+    waited_for = {
+        integration_id: progress.add_task(f"Reading the catalog of {vendor}", total=None)
+        for vendor, integration_id in integrations.items()
+    }
     try:
         async with asyncio.timeout(SYNC_PATIENCE):
             while True:
-                answer = await ask(session, "GET", f"{url}/v1/admin/integrations/{integration_id}")
-                record = answer["results"]
-                if record["last_completed_sync"] is not None:
+                # One list for all of them: asked one by one, they would slow down what they wait for.
+                for record in await _listed(session, url):
+                    if record["id"] not in waited_for:
+                        continue
+                    if record["last_completed_sync"] is not None:
+                        del waited_for[record["id"]]
+                    elif record["can_authenticate"] is False:
+                        raise CommandFailed(
+                            f"{record['vendor']} refuses the sandbox's credentials."
+                        )
+                if not waited_for:
                     return
-                if record["can_authenticate"] is False:
-                    raise CommandFailed(f"{record['vendor']} refuses the sandbox's credentials.")
-                done, total = await _steps(session, url, integration_id)
-                progress.update(
-                    task,
-                    description=f"Reading the catalog of {record['vendor']}",
-                    completed=done,
-                    total=total or None,
-                )
+                if not progress.disable:
+                    for integration_id, task in waited_for.items():
+                        done, total = await _steps(session, url, integration_id)
+                        progress.update(task, completed=done, total=total or None)
                 await asyncio.sleep(_LOOK_SECONDS)
     except TimeoutError:
         raise CommandFailed(
-            f"The first sync of integration {integration_id} did not end within "
+            f"The first sync of integration {next(iter(waited_for))} did not end within "
             f"{SYNC_PATIENCE:.0f} s; the log says what it waits for."
         ) from None
 
