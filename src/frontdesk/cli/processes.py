@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import structlog
 import typer
 
+from frontdesk.cli import GARBAGE_THRESHOLDS
 from frontdesk.cli.environment import (
     DataDirOption,
     data_dir_of,
@@ -236,10 +237,6 @@ def run_loop(main: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(main)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main)
-
-
-GARBAGE_THRESHOLDS = (20_000, 20, 20)
-"""Objects made between two collections of the youngest generation, and so on (`gc.set_threshold`)."""
 
 
 def settle_garbage_collection() -> None:
