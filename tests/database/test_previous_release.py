@@ -95,7 +95,7 @@ def test_previous_release_serves_on_todays_schema(
 ) -> None:
     migrate(empty_database, tmp_path)
     assert schema_version(empty_database) > previous_release().schema_version
-    with fleet(empty_database, tmp_path, migrate=False, PYTHONPATH=str(previous)) as running:
+    with fleet(empty_database, tmp_path, by_commands=True, PYTHONPATH=str(previous)) as running:
         carries_events(running)
 
 
@@ -106,7 +106,7 @@ def test_todays_code_serves_on_the_previous_releases_schema_and_says_what_needs_
     assert schema_version(empty_database) == previous_release().schema_version
 
     with fleet(
-        empty_database, tmp_path, migrate=False, FRONTDESK_MIGRATE_ON_START="false"
+        empty_database, tmp_path, by_commands=True, FRONTDESK_MIGRATE_ON_START="false"
     ) as running:
         carries_events(running)
         status, answer = running.api.call("GET", "/v1/webhooks/")

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.journeys.checking import Verdict, verdict
-from tests.journeys.fleet import fleet, settles_after
+from tests.journeys.fleet import fleet, settles_after, settling_within
 from tests.journeys.load import Answer, Load, Target
 from tests.journeys.replicated import ReplicatedPair
 from tests.journeys.served import until
@@ -93,7 +93,8 @@ def drill(
     pair = ReplicatedPair(folder)
     try:
         pair.start()
-        with fleet(pair.url, folder, apis=apis, workers=workers) as running:
+        vendors = settling_within(settles_within)
+        with fleet(pair.url, folder, apis=apis, workers=workers, vendors=vendors) as running:
             targets = running.targets(callers, settles_within)
             load = Load(
                 [api.url for api in running.apis],

@@ -8,7 +8,7 @@ import pytest
 
 from tests.database.proxy import Proxy
 from tests.journeys.checking import verdict
-from tests.journeys.fleet import fleet, settles_after
+from tests.journeys.fleet import fleet, settles_after, settling_within
 from tests.journeys.load import Answer, Load
 from tests.journeys.replicated import Server
 from tests.journeys.served import fresh_data_dir, until
@@ -19,6 +19,7 @@ PATIENCE_SECONDS = 2.0
 LONGEST_ANSWER_SECONDS = 2 * PATIENCE_SECONDS + 20.0
 """What the operations page states, for this patience."""
 
+SETTLES_WITHIN_SECONDS = 40.0
 LOAD_SECONDS = 3.0
 AWAY_SECONDS = 4.0
 SWALLOWED_SECONDS = 10.0
@@ -44,10 +45,13 @@ def test_database_killed_and_then_swallowed_loses_and_doubles_nothing_and_hangs_
     with (
         Proxy(server.url) as proxy,
         fleet(
-            proxy.url, folder, FRONTDESK_DATABASE_PATIENCE_SECONDS=str(PATIENCE_SECONDS)
+            proxy.url,
+            folder,
+            vendors=settling_within(SETTLES_WITHIN_SECONDS),
+            FRONTDESK_DATABASE_PATIENCE_SECONDS=str(PATIENCE_SECONDS),
         ) as running,
     ):
-        targets = running.targets(3, settles_within=40)
+        targets = running.targets(3, SETTLES_WITHIN_SECONDS)
         load = Load(
             [running.api.url], running.api.token, targets, word="restart", pause_seconds=0.1
         )

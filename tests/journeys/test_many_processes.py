@@ -7,17 +7,15 @@ mode, while the test itself makes the database directly.
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count, cycle
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from rich.progress import Progress
 
-from frontdesk.cli.sandboxed import set_up
-from tests.conftest import ENCRYPTION_KEY, in_a_thread, url_of
-from tests.journeys.fleet import answering_at, new_token
+from tests.conftest import ENCRYPTION_KEY, url_of
+from tests.journeys.fleet import answering_at, new_token, synced
 from tests.journeys.served import NOTE_VENDOR, Command, Served, until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
@@ -68,7 +66,6 @@ def running(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
         workers = [start("worker") for _ in range(2)]
         sandbox_url, *urls = (answering_at(command) for command in (sandbox, *apis))
         token = new_token(variables, folder)
-        found = in_a_thread(set_up(urls[0], sandbox_url, token, Progress(disable=True)))
         served = [
             Served(
                 command=command,
@@ -76,10 +73,12 @@ def running(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
                 url=url,
                 token=token,
                 sandbox_url=sandbox_url,
-                integrations=found.integrations,
+                integrations={},
             )
             for command, url in zip(apis, urls, strict=True)
         ]
+        integrations = synced(served[0], None if pooler else {NOTE_VENDOR})
+        served = [replace(api, integrations=integrations) for api in served]
         yield Fleet(served, workers, lambda: start("worker"))
 
 

@@ -16,13 +16,14 @@ import pytest
 from frontdesk.database.binaries import find_binaries
 from tests.conftest import in_a_thread, url_of
 from tests.journeys.checking import verdict
-from tests.journeys.fleet import answering_at, fleet
+from tests.journeys.fleet import answering_at, fleet, settling_within
 from tests.journeys.load import Caller, Load
 from tests.journeys.served import Command, Served, until
 
 pytestmark = pytest.mark.long
 
 HELD_BACK_SECONDS = 2.0
+SETTLES_WITHIN_SECONDS = 40.0
 
 
 def _program(name: str, *arguments: str) -> None:
@@ -71,9 +72,10 @@ def test_after_a_restore_nothing_in_the_backup_is_lost_or_sent_twice(
 ) -> None:
     name = urlsplit(database_url).path.lstrip("/")
     dump = tmp_path / "backup"
-    with fleet(database_url, tmp_path) as running:
+    vendors = settling_within(SETTLES_WITHIN_SECONDS)
+    with fleet(database_url, tmp_path, vendors=vendors) as running:
         (worker,) = running.workers
-        targets = running.targets(2, settles_within=40)
+        targets = running.targets(2, SETTLES_WITHIN_SECONDS)
         assert targets
         load = Load(
             [running.api.url], running.api.token, targets, word="restored", pause_seconds=0.1

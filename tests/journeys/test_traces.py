@@ -6,18 +6,37 @@ import secrets
 import signal
 import time
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from frontdesk.tracing.exporting import WARN_EVERY_SECONDS
-from tests.journeys.fleet import Fleet, fleet, run
+from tests.cli.shell import Shell
+from tests.journeys.fleet import Fleet, Ground, fleet, ground, run
 from tests.journeys.served import NOTE_VENDOR, call, until
 from tests.tracing.collector import Taken, taking
 
 PATH = "/v1/events/residents"
 
+Started = Callable[..., AbstractContextManager[Fleet]]
+
 pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
+
+
+@pytest.fixture(scope="module")
+def standing(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """What the fleets here stand on, one after the other."""
+    with ground(database_url, tmp_path_factory.mktemp("ground")) as standing:
+        yield standing
+
+
+@pytest.fixture
+def started(standing: Ground, database_url: str, tmp_path: Path) -> Started:
+    """Starts an API and a worker, with variables of their own."""
+    return partial(fleet, database_url, tmp_path, vendors={NOTE_VENDOR}, on=standing)
 
 
 @pytest.fixture(autouse=True)
@@ -57,119 +76,103 @@ def listens(running: Fleet, receiver: Taken) -> None:
     assert status == 200, answer
 
 
-def test_one_trace_leads_from_the_caller_to_the_pms_and_to_the_webhook(
-    database_url: str, tmp_path: Path
+def test_one_trace_leads_from_the_caller_to_the_pms_and_to_the_webhook_and_no_strangers_does(
+    started: Started,
 ) -> None:
     with (
         taking() as collector,
         taking("/hook") as receiver,
-        fleet(database_url, tmp_path, FRONTDESK_TRACES=collector.url) as running,
+        started(FRONTDESK_TRACES=collector.url) as running,
     ):
         listens(running, receiver)
-        api = running.api
-        trace, callers_span, header = traceparent()
-        text = f"Of a trace {uuid.uuid4()}"
-        job = send(running, text, traceparent=header)
-        assert api.ended(job)["state"] == "succeeded"
-        account = {"frontdesk.job_id": job, "frontdesk.vendor": NOTE_VENDOR}
-
-        def told() -> bool:
-            return len(collector.of(trace, "client")) >= 2 and bool(receiver.headers)
-
-        until(told, seconds=30)
-        (server,) = collector.of(trace, "server")
-        (attempt,) = collector.of(trace, "consumer")
-        clients = {span.name: span for span in collector.of(trace, "client")}
-        pms, webhook = clients["POST"], clients["send webhook"]
-
-        assert (server.process, server.parent) == ("api", callers_span)
-        assert server.name == f"POST {PATH}"
-        assert server.attributes.items() >= account.items()
-        assert server.attributes["http.response.status_code"] == 200
-        assert server.attributes["frontdesk.integration_id"] == api.integrations[NOTE_VENDOR]
-        assert re.fullmatch("[0-9a-f]{24}", str(server.attributes["frontdesk.request_id"]))
-
-        assert (attempt.process, attempt.parent) == ("worker", server.id)
-        assert attempt.attributes.items() >= account.items()
-        assert attempt.attributes["frontdesk.attempt"] == 1
-        assert attempt.attributes["frontdesk.outcome"] == "delivered"
-        assert 200 <= int(attempt.attributes["frontdesk.upstream_status"]) < 300
-        assert 0 <= float(attempt.attributes["frontdesk.queue_seconds"]) < 60
-
-        assert (pms.process, pms.parent) == ("worker", attempt.id)
-        assert pms.attributes["server.address"] == "127.0.0.1"
-        assert pms.attributes["frontdesk.job_id"] == job
-
-        assert (webhook.process, webhook.parent) == ("worker", server.id)
-        assert webhook.attributes["http.response.status_code"] == 200
-        assert receiver.headers[0]["traceparent"] == f"00-{trace}-{webhook.id}-01"
-
-        # What is read for no request in particular begins traces of its own, and says for whom.
-        reads = [span for span in collector.spans if span.kind == "client" and not span.parent]
-        assert reads
-        assert {span.process for span in reads} == {"worker"}
-        assert {s.attributes["frontdesk.integration_id"] for s in reads} <= set(
-            api.integrations.values()
-        )
-
-        everything = b"".join(collector.bodies)
-        assert text.encode() not in everything
-        assert api.token.encode() not in everything
+        leads_from_the_caller_to_the_pms_and_to_the_webhook(running, collector, receiver)
+        strangers_and_one_that_is_none_are_not_gone_on_with(running, collector)
 
 
-def test_a_strangers_trace_and_one_that_is_none_are_not_gone_on_with(
-    database_url: str, tmp_path: Path
+def leads_from_the_caller_to_the_pms_and_to_the_webhook(
+    running: Fleet, collector: Taken, receiver: Taken
 ) -> None:
-    with (
-        taking() as collector,
-        fleet(database_url, tmp_path, FRONTDESK_TRACES=collector.url) as running,
-    ):
-        strange, _, header = traceparent()
-        url = f"{running.api.url}{PATH}?secret=in-the-query"
-        assert call("POST", url, {}, token="fd_nobody", traceparent=header)[0] == 401
-        job = send(running, "Its trace is none", traceparent="00-0-0-zz")
-        running.api.ended(job)
+    api = running.api
+    trace, callers_span, header = traceparent()
+    text = f"Of a trace {uuid.uuid4()}"
+    job = send(running, text, traceparent=header)
+    assert api.ended(job)["state"] == "succeeded"
+    account = {"frontdesk.job_id": job, "frontdesk.vendor": NOTE_VENDOR}
 
-        def own() -> str | None:
-            attempts = [s for s in collector.spans if s.attributes.get("frontdesk.job_id") == job]
-            return next((s.trace for s in attempts if s.kind == "consumer"), None)
+    def told() -> bool:
+        return len(collector.of(trace, "client")) >= 2 and bool(receiver.headers)
 
-        trace = until(own, seconds=30)
-        (server,) = until(lambda: collector.of(trace, "server"))
-        assert server.parent == ""
-        refused = [
-            s for s in collector.spans if s.attributes.get("http.response.status_code") == 401
-        ]
-        assert [(s.name, s.parent) for s in refused] == [("POST", "")]
-        assert refused[0].trace != strange
-        assert b"in-the-query" not in b"".join(collector.bodies)
+    until(told, seconds=30)
+    (server,) = collector.of(trace, "server")
+    (attempt,) = collector.of(trace, "consumer")
+    clients = {span.name: span for span in collector.of(trace, "client")}
+    pms, webhook = clients["POST"], clients["send webhook"]
 
-        # Not to be recorded, says a caller whose word counts: nothing of it is, at any stage.
-        unwanted, _, header = traceparent(sampled=False)
-        running.api.ended(send(running, "Not recorded", traceparent=header))
-        last = send(running, "Recorded")
-        running.api.ended(last)
-        until(lambda: [s for s in collector.spans if s.attributes.get("frontdesk.job_id") == last])
-        assert not [span for span in collector.spans if span.trace == unwanted]
+    assert (server.process, server.parent) == ("api", callers_span)
+    assert server.name == f"POST {PATH}"
+    assert server.attributes.items() >= account.items()
+    assert server.attributes["http.response.status_code"] == 200
+    assert server.attributes["frontdesk.integration_id"] == api.integrations[NOTE_VENDOR]
+    assert re.fullmatch("[0-9a-f]{24}", str(server.attributes["frontdesk.request_id"]))
+
+    assert (attempt.process, attempt.parent) == ("worker", server.id)
+    assert attempt.attributes.items() >= account.items()
+    assert attempt.attributes["frontdesk.attempt"] == 1
+    assert attempt.attributes["frontdesk.outcome"] == "delivered"
+    assert 200 <= int(attempt.attributes["frontdesk.upstream_status"]) < 300
+    assert 0 <= float(attempt.attributes["frontdesk.queue_seconds"]) < 60
+
+    assert (pms.process, pms.parent) == ("worker", attempt.id)
+    assert pms.attributes["server.address"] == "127.0.0.1"
+    assert pms.attributes["frontdesk.job_id"] == job
+
+    assert (webhook.process, webhook.parent) == ("worker", server.id)
+    assert webhook.attributes["http.response.status_code"] == 200
+    assert receiver.headers[0]["traceparent"] == f"00-{trace}-{webhook.id}-01"
+
+    # What is read for no request in particular begins traces of its own, and says for whom.
+    reads = [span for span in collector.spans if span.kind == "client" and not span.parent]
+    assert reads
+    assert {span.process for span in reads} == {"worker"}
+    assert {s.attributes["frontdesk.integration_id"] for s in reads} <= set(
+        api.integrations.values()
+    )
+
+    everything = b"".join(collector.bodies)
+    assert text.encode() not in everything
+    assert api.token.encode() not in everything
 
 
-def test_without_the_setting_nothing_is_exported_whatever_else_is_set(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with taking() as collector:
-        base = collector.url.removesuffix("/v1/traces")
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", base)
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", collector.url)
-        monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
-        with fleet(database_url, tmp_path) as running:
-            job = send(running, "Untraced", traceparent=traceparent()[2])
-            assert running.api.ended(job)["state"] == "succeeded"
-        # They have ended, and have flushed whatever they had.
-        assert collector.bodies == []
+def strangers_and_one_that_is_none_are_not_gone_on_with(running: Fleet, collector: Taken) -> None:
+    strange, _, header = traceparent()
+    url = f"{running.api.url}{PATH}?secret=in-the-query"
+    assert call("POST", url, {}, token="fd_nobody", traceparent=header)[0] == 401
+    job = send(running, "Its trace is none", traceparent="00-0-0-zz")
+    running.api.ended(job)
+
+    def own() -> str | None:
+        attempts = [s for s in collector.spans if s.attributes.get("frontdesk.job_id") == job]
+        return next((s.trace for s in attempts if s.kind == "consumer"), None)
+
+    trace = until(own, seconds=30)
+    (server,) = until(lambda: collector.of(trace, "server"))
+    assert server.parent == ""
+    refused = [s for s in collector.spans if s.attributes.get("http.response.status_code") == 401]
+    assert [(s.name, s.parent) for s in refused] == [("POST", "")]
+    assert refused[0].trace != strange
+    assert b"in-the-query" not in b"".join(collector.bodies)
+
+    # Not to be recorded, says a caller whose word counts: nothing of it is, at any stage.
+    unwanted, _, header = traceparent(sampled=False)
+    running.api.ended(send(running, "Not recorded", traceparent=header))
+    last = send(running, "Recorded")
+    running.api.ended(last)
+    until(lambda: [s for s in collector.spans if s.attributes.get("frontdesk.job_id") == last])
+    assert not [span for span in collector.spans if span.trace == unwanted]
 
 
 def test_a_collector_that_is_away_costs_a_warning_and_nothing_else(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    started: Started, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with taking() as collector:
         nobody = collector.url
@@ -178,7 +181,7 @@ def test_a_collector_that_is_away_costs_a_warning_and_nothing_else(
     monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
     began = time.monotonic()
-    with fleet(database_url, tmp_path, FRONTDESK_TRACES=nobody) as running:
+    with started(FRONTDESK_TRACES=nobody) as running:
         api, (worker,) = running.api, running.workers
         for number in range(5):
             job = send(running, f"Number {number}", traceparent=traceparent()[2])
@@ -195,12 +198,12 @@ def test_a_collector_that_is_away_costs_a_warning_and_nothing_else(
 
 
 def test_what_is_left_is_exported_when_a_process_ends(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    started: Started, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "3600000")
     with (
         taking() as collector,
-        fleet(database_url, tmp_path, FRONTDESK_TRACES=collector.url) as running,
+        started(FRONTDESK_TRACES=collector.url) as running,
     ):
         trace, _, header = traceparent()
         running.api.ended(send(running, "Last words", traceparent=header))
@@ -211,12 +214,18 @@ def test_what_is_left_is_exported_when_a_process_ends(
         assert collector.of(trace, "consumer")
 
 
-def test_a_collector_that_cannot_be_one_is_refused_at_the_start(tmp_path: Path) -> None:
-    for wrong in ("127.0.0.1:4318", "grpc://127.0.0.1", "http://", "http://user:hidden@127.0.0.1/"):
-        refused = run({"FRONTDESK_TRACES": wrong}, tmp_path, "worker")
-        assert refused.returncode == 2
-        assert "FRONTDESK_TRACES" in refused.stderr
-        assert "hidden" not in refused.stderr
+@pytest.mark.parametrize(
+    "wrong",
+    ["127.0.0.1:4318", "grpc://127.0.0.1", "http://", "http://user:hidden@127.0.0.1/"],
+)
+def test_a_collector_that_cannot_be_one_is_refused_at_the_start(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, wrong: str
+) -> None:
+    monkeypatch.setenv("FRONTDESK_TRACES", wrong)
+    shell = Shell(capsys)
+    shell("worker", code=2)
+    assert "FRONTDESK_TRACES" in shell.errors
+    assert "hidden" not in shell.errors
 
 
 def test_traces_without_their_packages_are_refused_at_the_start(tmp_path: Path) -> None:
