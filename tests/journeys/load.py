@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from types import TracebackType
 from typing import Any
 
 import aiohttp
@@ -92,10 +93,16 @@ class Load:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self._stop.set()
         self._thread.join()
-        if self._problem is not None:
+        # Callers that gave up because of what the block raised would hide it.
+        if self._problem is not None and error is None:
             raise self._problem
 
     @property

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -80,7 +81,9 @@ class Server:
     def signal(self, number: signal.Signals) -> None:
         """The signal to every process of it: as when the machine stops, or goes on."""
         for pid in processes_of(self.placement.cluster):
-            os.kill(pid, number)
+            # A backend ends by itself as soon as its postmaster has.
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def kill(self) -> None:
         """SIGKILL to all of it."""
