@@ -18,7 +18,6 @@ import pytest
 from frontdesk.vault import KEY_FILE, Keyring
 from tests.journeys.served import NOTE_VENDOR, Served, finished, fresh_data_dir, serving, until
 from tests.journeys.test_canaries import VENDORS, dump, files, note_for, spellings
-from tests.journeys.test_rotation import command
 
 pytestmark = pytest.mark.long
 
@@ -227,14 +226,14 @@ def test_a_note_is_nowhere_in_the_database_and_everybody_who_may_reads_it(data_d
         until(lambda: len(told) > 0 and not waiting(served, made), seconds=60)
         changes = [body for body in told if '"DATA_UPDATE"' in body and '"events"' in body]
         (old,) = Keyring.of_file(data_dir / KEY_FILE).keys
-        command(data_dir, "keys", "add")
-        command(data_dir, "keys", "drop", old.fingerprint, code=1)
-        rotated = command(data_dir, "keys", "rotate")
+        served.run("keys", "add")
+        served.run("keys", "drop", old.fingerprint, code=1)
+        rotated = served.run("keys", "rotate")
         assert rotated["unreadable"] == {}
         assert {"writes.input", "writes.plan", "events.data", "idempotency_keys.answer"} <= set(
             rotated["resealed"]
         )
-        command(data_dir, "keys", "drop", old.fingerprint)
+        served.run("keys", "drop", old.fingerprint)
         for declaration in readers:
             read_again(served, declaration, [arriving[declaration.vendor][1]])
             after = events_of(served, arriving[declaration.vendor][1])

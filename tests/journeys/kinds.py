@@ -1,17 +1,13 @@
-"""One body for every PMS: the same note and the same call, said by `kind`, arrive at all of them.
+"""One body for every PMS: the same note and the same call, said by `kind`, sent to all of them.
 
 The vendors are those that the sandbox serves, so a new one is in by being there.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import pytest
-
 from frontdesk.vendors.registry import vendors
-from tests.journeys.served import Served, fresh_data_dir, serving
-
-pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
+from tests.journeys.served import Served
 
 EVENTS = "/v1/events/residents"
 NOTE: Mapping[str, Any] = {
@@ -31,13 +27,6 @@ CALL: Mapping[str, Any] = {
     "call_duration": 95,
     "notes": "the same call",
 }
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[Served]:
-    """One `serve` with a simulator and an integration of every vendor that has a connector."""
-    with fresh_data_dir() as data_dir, serving(data_dir) as served:
-        yield served
 
 
 def sent(
@@ -72,24 +61,3 @@ def arrived(served: Served, body: Mapping[str, Any], query: str) -> dict[str, di
         assert [effect["x_resident_id"] for effect in mine] == [resident["x_id"]], vendor
         assert mine[0]["text"] == answer["data"]["notes"], vendor
     return {vendor: answer for vendor, (answer, _) in answers.items()}
-
-
-def test_the_same_note_arrives_at_every_pms_without_what_it_does_not_take(served: Served) -> None:
-    for vendor, answer in arrived(served, NOTE, "ignore_unknown_fields=true").items():
-        assert answer["data"]["notes"] == NOTE["notes"]
-        lost = {w["field"] for w in answer["warnings"] if w["code"] == "dropped"}
-        assert {name for name in NOTE if answer["data"][name] is None} == lost, vendor
-
-
-def test_the_same_call_arrives_at_every_pms_as_a_call_or_as_a_note_that_states_it(
-    served: Served,
-) -> None:
-    for vendor, answer in arrived(served, CALL, "kind_fallback=note").items():
-        moved = {w["field"] for w in answer["warnings"] if w["code"] == "moved_to_notes"}
-        lost = {name for name in CALL if answer["data"][name] is None}
-        assert lost == moved, vendor
-        head, _, notes = answer["data"]["notes"].rpartition("\n\n")
-        assert notes == CALL["notes"], vendor
-        assert head.startswith("Incoming call\n") is bool(moved), vendor
-        for name in moved:
-            assert str(CALL[name]) in head, (vendor, name)
