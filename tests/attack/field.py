@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.attack import attackers, steady
-from tests.journeys.served import NOTE_VENDOR, Served, part_of, until
+from tests.journeys.served import NOTE_VENDOR, Served, until
 
 PER_PROCESS = 2_500
 """Connections of one attacking process, which has a loopback address of its own."""
@@ -44,11 +44,11 @@ class Figures:
 
 
 class Field:
-    """A server that can be attacked."""
+    """A server that can be attacked; `api` is the pid of the process that answers."""
 
-    def __init__(self, served: Served) -> None:
+    def __init__(self, served: Served, api: int) -> None:
         self.served = served
-        self.api = part_of(served.data_dir, "api")
+        self.api = api
         integration = served.integrations[NOTE_VENDOR]
         self._targets = [
             (integration, str(resident["id"]))

@@ -17,7 +17,7 @@ from rich.table import Table
 from frontdesk.cli.open_files import RESERVE, raise_open_files
 from tests.attack.field import Field, Figures
 from tests.attack.steady import Report
-from tests.journeys.served import fresh_data_dir, serving
+from tests.journeys.served import fresh_data_dir, part_of, serving
 
 ATTACKS: dict[str, int] = {
     "idle": 10_000,
@@ -51,7 +51,7 @@ def main() -> int:
     possible = raise_open_files() - RESERVE
     console = Console()
     with fresh_data_dir() as data_dir, serving(data_dir, "--workers", "1") as served:
-        field = Field(served)
+        field = Field(served, part_of(data_dir, "api"))
         field.steady(options.rate, 5)  # everything is loaded and known from here on
         rows = [_measured(field, "at rest", 0, options)]
         console.print(_told(rows[0]))

@@ -4,11 +4,13 @@ How fast others are answered meanwhile is measured by `make attack`, with a thou
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.attack.field import Field
-from tests.journeys.served import fresh_data_dir, serving, until
+from tests.journeys.fleet import Ground, fleet, ground
+from tests.journeys.served import NOTE_VENDOR, until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
@@ -34,13 +36,26 @@ CUT_OFF = {
 
 
 @pytest.fixture(scope="module")
-def field() -> Iterator[Field]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("attack")
+
+
+@pytest.fixture(scope="module")
+def standing(database_url: str, folder: Path) -> Iterator[Ground]:
+    with ground(database_url, folder) as standing:
+        yield standing
+
+
+@pytest.fixture(scope="module")
+def field(database_url: str, folder: Path, standing: Ground) -> Iterator[Field]:
     """A server that loses its patience within two seconds."""
     bounds = {
         f"FRONTDESK_CONNECTION_{name}_SECONDS": "2" for name in ("HEAD", "BODY", "IDLE", "UNREAD")
     }
-    with fresh_data_dir() as data_dir, serving(data_dir, **bounds) as served:
-        field = Field(served)
+    with fleet(
+        database_url, folder, on=standing, vendors={NOTE_VENDOR}, settings=bounds
+    ) as running:
+        field = Field(running.api, running.api.command.process.pid)
         field.steady(RATE, 1)
         yield field
 
@@ -64,20 +79,23 @@ def test_others_are_answered_and_attackers_are_cut_off_without_a_trace(
     until(lambda: field.figures().open_files <= before.open_files + SPARE, seconds=30)
 
 
-def test_with_all_connections_taken_by_the_idle_whoever_asks_is_answered() -> None:
+def test_with_all_connections_taken_by_the_idle_whoever_asks_is_answered(
+    field: Field, database_url: str, standing: Ground, tmp_path: Path
+) -> None:
     most = 50
     # They would be left alone for an hour: it is the room that they are ended for.
     patient = {
         f"FRONTDESK_CONNECTION_{name}_SECONDS": "300" for name in ("HEAD", "BODY", "IDLE", "UNREAD")
     }
-    with (
-        fresh_data_dir() as data_dir,
-        serving(data_dir, FRONTDESK_CONNECTIONS=str(most), **patient) as served,
-    ):
-        field = Field(served)
-        with field.attacked("idle", 4 * most) as report:
-            steady = field.steady(RATE, SECONDS)
-            open_files = field.figures().open_files
+    patient["FRONTDESK_CONNECTIONS"] = str(most)
+    # An API beside the other, whose worker has read the catalog.
+    with fleet(
+        database_url, tmp_path, on=standing, vendors={NOTE_VENDOR}, workers=0, settings=patient
+    ) as running:
+        crowded = Field(running.api, running.api.command.process.pid)
+        with crowded.attacked("idle", 4 * most) as report:
+            steady = crowded.steady(RATE, SECONDS)
+            open_files = crowded.figures().open_files
     assert set(steady.answered) == {"200"}, steady.answered
     assert report.ended.get("closed", 0) >= 2 * most, report
     assert open_files < 2 * most

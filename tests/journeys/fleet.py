@@ -124,11 +124,12 @@ def fleet(
     vendors: Collection[str] | None = None,
     on: Ground | None = None,
     by_commands: bool = False,
+    settings: Mapping[str, str] | None = None,
     **more: str,
 ) -> Iterator[Fleet]:
     """The processes, with an account, a token and a synced integration of each of the vendors (None: of
-    all). `by_commands`: see `ground`."""
-    variables = _variables(database_url, more)
+    all). `by_commands`: see `ground`; `settings`: more variables of API and worker."""
+    variables = _variables(database_url, {**more, **(settings or {})})
     numbers = count()
     with ExitStack() as stack:
 
