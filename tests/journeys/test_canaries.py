@@ -6,16 +6,13 @@ credentials, whose events arrive, fail and are refused, and one whose credential
 """
 
 import asyncio
-import base64
 import json
 import re
 import secrets
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 
@@ -23,6 +20,7 @@ from frontdesk.database.embedded import attach_or_start
 from frontdesk.database.pool import Database
 from frontdesk.vendors.declaration import CredentialKey, Declaration
 from frontdesk.vendors.registry import vendors
+from tests.journeys.planted import Planted
 from tests.journeys.served import Served, call, fresh_data_dir, serving, until
 from tests.tracing.collector import Taken, taking
 
@@ -54,42 +52,6 @@ def canaries(keys: Sequence[CredentialKey], good: Mapping[str, Any]) -> dict[str
         elif value is not None:
             planted[key.name] = value
     return planted
-
-
-def spellings(secret: str) -> set[str]:
-    """How a secret can stand in a text, written here without a look at what masks it."""
-    percent = {quote(secret, safe=safe) for safe in ("", "/", "/:@!$&'()*+,;=~")}
-    in_json = {json.dumps(secret)[1:-1], json.dumps(json.dumps(secret)[1:-1])[1:-1]}
-    in_xml = {escape(secret), escape(secret, quote=False)}
-    raw = secret.encode()
-    # Inside a base64 text at each of three places; the ends depend on what stands beside it.
-    in_base64 = {
-        base64.b64encode(b"\0" * place + raw).decode()[-(-8 * place // 6) + 4 : -4]
-        for place in range(3)
-    }
-    # As hex, in which a dump shows bytes.
-    return {secret, raw.hex()} | percent | in_json | in_xml | in_base64
-
-
-class Planted:
-    """Every secret there is, by what it is; finds them in whatever is shown."""
-
-    def __init__(self) -> None:
-        self._names: dict[str, str] = {}
-        self.public: set[str] = set()
-
-    def add(self, name: str, secret: str) -> None:
-        # A short one stands in other places by chance; and what is no secret at one vendor (a user's
-        # name) may show there, though another counts it as one.
-        if len(secret) >= 8 and secret not in self.public:
-            self._names.update(dict.fromkeys(spellings(secret), name))
-
-    def __len__(self) -> int:
-        return len(set(self._names.values()))
-
-    def found_in(self, shown: bytes) -> set[str]:
-        """The names (never the values) of the secrets that show."""
-        return {name for form, name in self._names.items() if form.encode() in shown}
 
 
 def integrations(served: Served, planted: Planted) -> dict[str, str]:

@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from frontdesk.vault import KEY_FILE, Keyring
+from tests.journeys.planted import Planted
 from tests.journeys.served import NOTE_VENDOR, Served, finished, fresh_data_dir, serving, until
-from tests.journeys.test_canaries import VENDORS, dump, files, note_for, spellings
+from tests.journeys.test_canaries import VENDORS, dump, files, note_for
 
 pytestmark = pytest.mark.long
 
@@ -53,20 +54,13 @@ def receiver(told: list[str]) -> Iterator[str]:
         server.server_close()
 
 
-class Canaries:
+class Canaries(Planted):
     """Texts of notes that can be told from everything else."""
-
-    def __init__(self) -> None:
-        self._names: dict[str, str] = {}
 
     def new(self, name: str) -> str:
         text = f"canary {secrets.token_hex(12)}"
-        self._names.update(dict.fromkeys(spellings(text.split()[1]), name))
+        self.add(name, text.split()[1])
         return text
-
-    def found_in(self, stored: bytes) -> set[str]:
-        """The names of those that show."""
-        return {name for form, name in self._names.items() if form.encode() in stored}
 
 
 def sent(served: Served, declaration: Any, place: int, text: str) -> tuple[str, str]:
