@@ -1,4 +1,4 @@
-"""A minute of the torture run: processes killed and stopped under load, PMSs that misbehave."""
+"""The torture run, short: processes killed and stopped under load, PMSs that misbehave."""
 
 import json
 import subprocess
@@ -10,6 +10,10 @@ from torture.processes import ROOT
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 
+SECONDS = "45"
+"""Six kills: one every eight seconds, as in any run."""
+CUSTOMERS = "3"
+"""Of each vendor: with three vendors, three integrations for each worker."""
 SETTLES_WITHIN_SECONDS = "40"
 """Vendors whose lost answers take minutes to settle are left to `make torture`."""
 
@@ -18,7 +22,8 @@ def test_nothing_is_lost_doubled_or_out_of_order_while_everything_is_killed(tmp_
     outcome = tmp_path / "outcome.json"
     ended = subprocess.run(
         [
-            *(sys.executable, "-m", "torture", "--seconds", "60", "--json", str(outcome)),
+            *(sys.executable, "-m", "torture", "--seconds", SECONDS, "--json", str(outcome)),
+            *("--customers", CUSTOMERS),
             *("--settles-within", SETTLES_WITHIN_SECONDS, "--drain-seconds", "240"),
         ],
         cwd=ROOT,

@@ -20,6 +20,8 @@ T = TypeVar("T")
 START_SECONDS = 90.0
 """Generous: the tests' machine may be busy, and no test here is about how fast a start is."""
 
+FIRST_PAUSE_SECONDS = 0.05
+LONGEST_PAUSE_SECONDS = 0.25
 
 _LASTING = ("serve", "api", "worker", "sandbox")
 
@@ -192,15 +194,18 @@ def until_ready(command: Command, ready_file: Path) -> dict[str, Any]:
 
 
 def until(look: Callable[[], T | None], *, seconds: float = 20.0) -> T:
-    """What `look` gives, as soon as that is true; fails after `seconds`."""
+    """What `look` gives, soon after that is true; fails after `seconds`."""
     deadline = time.monotonic() + seconds
+    pause = FIRST_PAUSE_SECONDS
     while True:
         found = look()
         if found:
             return found
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds} s")
-        time.sleep(0.05)
+        time.sleep(pause)
+        # To look is work for the processes that are waited for.
+        pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
 
 
 def finished(status: dict[str, Any]) -> dict[str, Any] | None:
