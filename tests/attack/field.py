@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.attack import attackers, steady
-from tests.journeys.served import NOTE_VENDOR, Served, until
+from tests.journeys.served import NOTE_VENDOR, Served, surroundings, until
 
 PER_PROCESS = 2_500
 """Connections of one attacking process, which has a loopback address of its own."""
@@ -64,6 +64,7 @@ class Field:
         order = steady.Order(self.served.url, self.served.token, self._targets, rate, seconds)
         done = subprocess.run(
             [sys.executable, "-m", "tests.attack.steady"],
+            env=surroundings(),
             input=json.dumps(asdict(order)),
             capture_output=True,
             text=True,
@@ -105,6 +106,7 @@ class Field:
         order = attackers.Order(kind, self.served.url, self.served.token, connections, source)
         started = subprocess.Popen(
             [sys.executable, "-m", "tests.attack.attackers"],
+            env=surroundings(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -1,7 +1,6 @@
 """`api` and `worker` that are started before their database wait for it, and not for ever."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -15,7 +14,7 @@ import pytest
 
 from tests.conftest import ENCRYPTION_KEY
 from tests.database.proxy import Proxy
-from tests.journeys.served import until
+from tests.journeys.served import surroundings, until
 
 pytestmark = pytest.mark.long
 
@@ -28,7 +27,7 @@ def started(
 ) -> Iterator[tuple[subprocess.Popen[str], list[dict[str, object]]]]:
     """The process, and what it has logged so far."""
     environment = {
-        name: value for name, value in os.environ.items() if not name.startswith("FRONTDESK_")
+        name: value for name, value in surroundings().items() if not name.startswith("FRONTDESK_")
     }
     environment |= {
         "DATABASE_URL": url,

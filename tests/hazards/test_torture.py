@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from torture.processes import ROOT
 
+from tests.journeys.served import surroundings
+
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 
 SECONDS = "45"
@@ -27,6 +29,7 @@ def test_nothing_is_lost_doubled_or_out_of_order_while_everything_is_killed(tmp_
             *("--settles-within", SETTLES_WITHIN_SECONDS, "--drain-seconds", "240"),
         ],
         cwd=ROOT,
+        env=surroundings(),
         capture_output=True,
         text=True,
         timeout=390,

@@ -1,7 +1,6 @@
 """API, worker and sandbox processes on a database that is given, as an operator starts them."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from frontdesk.database.pool import Database
 from frontdesk.vendors.registry import vendors as known_vendors
 from tests.conftest import ENCRYPTION_KEY, in_a_thread
 from tests.journeys.load import Target
-from tests.journeys.served import START_SECONDS, Command, Served, call, until
+from tests.journeys.served import START_SECONDS, Command, Served, call, surroundings, until
 
 SPEED_UP = 20
 """The simulators' limits and the budgets are this much wider: what is tried is not the budget."""
@@ -235,7 +234,7 @@ def run(
     """One command to its end."""
     return subprocess.run(
         [sys.executable, "-m", "frontdesk", *arguments],
-        env={**os.environ, **variables},
+        env=surroundings(**variables),
         cwd=folder,
         capture_output=True,
         text=True,

@@ -26,13 +26,19 @@ LONGEST_PAUSE_SECONDS = 0.25
 _LASTING = ("serve", "api", "worker", "sandbox")
 
 
+def surroundings(**variables: str) -> dict[str, str]:
+    """The environment of a process under test."""
+    # Of the tests' own environment, nothing about databases: each command is told its own.
+    inherited = {k: v for k, v in os.environ.items() if k != "DATABASE_URL"}
+    # Nothing here speaks TLS, and to read the authorities of all the world is a twentieth of a second.
+    return {**inherited, "SSL_CERT_FILE": os.devnull, **variables}
+
+
 class Command:
     """A running `frontdesk` command; its output lies in `log`."""
 
     def __init__(self, *arguments: str, log: Path, **variables: str) -> None:
         self.log = log
-        # Of the tests' own environment, nothing about databases: each command is told its own.
-        inherited = {k: v for k, v in os.environ.items() if k != "DATABASE_URL"}
         # So that a test run that is killed leaves nothing running behind.
         tied = ("--parent", str(os.getpid())) if arguments[0] in _LASTING else ()
         with log.open("ab") as out:
@@ -41,7 +47,7 @@ class Command:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
-                env={**inherited, "FRONTDESK_DRAIN_SECONDS": "20", **variables},
+                env=surroundings(**{"FRONTDESK_DRAIN_SECONDS": "20", **variables}),
                 start_new_session=True,
             )
 
@@ -100,7 +106,7 @@ class Served:
                 *(sys.executable, "-m", "frontdesk", *arguments),
                 *("--json", "--data-dir", str(self.data_dir)),
             ],
-            env={k: v for k, v in os.environ.items() if k != "DATABASE_URL"},
+            env=surroundings(),
             capture_output=True,
             text=True,
             timeout=120,
