@@ -48,6 +48,9 @@ CREATE TABLE setting (
 ) WITHOUT ROWID
 """
 
+# `json.dumps` makes one for every call that asks for anything but its defaults.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 
 class WorldBusyError(RuntimeError):
     """Another process has this data directory's world open."""
@@ -134,11 +137,12 @@ class Repository:
 
     def write(
         self,
-        records: Iterable[Row],
+        records: Iterable[tuple[Row, str]],
         effects: Iterable[EffectRow],
         world: tuple[str, int, str] | None = None,
     ) -> None:
-        """Store records (new, or in place of their old selves) and effects, or nothing."""
+        """Store records (new, or in place of their old selves), each with its body `as_text`, and
+        effects, or nothing."""
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -149,13 +153,13 @@ class Repository:
                 " parent = excluded.parent, hidden_until = excluded.hidden_until,"
                 " body = excluded.body",
                 [
-                    (r.vendor, r.collection, r.number, r.parent, r.hidden_until, _text(r.body))
-                    for r in records
+                    (r.vendor, r.collection, r.number, r.parent, r.hidden_until, text)
+                    for r, text in records
                 ],
             )
             connection.executemany(
                 "INSERT INTO effect (vendor, written_at, body) VALUES (?, ?, ?)",
-                [(e.vendor, e.written_at, _text(e.body)) for e in effects],
+                [(e.vendor, e.written_at, as_text(e.body)) for e in effects],
             )
             if world is not None:
                 connection.execute(
@@ -196,7 +200,7 @@ class Repository:
         self._connection.execute(
             "INSERT INTO setting (name, body) VALUES (?, ?)"
             " ON CONFLICT (name) DO UPDATE SET body = excluded.body",
-            (name, _text(body)),
+            (name, as_text(body)),
         )
 
     def clear(self) -> None:
@@ -211,5 +215,6 @@ class Repository:
             raise
 
 
-def _text(body: dict[str, Any]) -> str:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+def as_text(body: dict[str, Any]) -> str:
+    """A body as it is stored."""
+    return _ENCODER.encode(body)
