@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -11,13 +12,18 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 
-from frontdesk.sandbox.app import SandboxOptions, serve_sandbox
+from frontdesk.sandbox.app import WORLD_FILE, Sandbox, SandboxOptions, serve_sandbox
+from frontdesk.sandbox.discovery import find_simulators
+from frontdesk.sandbox.repository import Repository
 
 _PROGRAM = """
 import json, sys
@@ -100,18 +106,45 @@ class SandboxClient:
         return answer.json
 
 
+def _begin_world(data_dir: Path, options: SandboxOptions) -> None:
+    """A new data directory gets a copy of the world that a sandbox of these options seeds: inventing
+    it costs several times what reading it does, and hundreds of tests want the same one anew."""
+    stored = data_dir / WORLD_FILE
+    if stored.exists():
+        return
+    today = datetime.now(UTC).date()
+    data_dir.mkdir(parents=True, exist_ok=True)
+    stored.write_bytes(_seeded_world(options.only, options.seed, options.customers, today))
+
+
+@cache
+def _seeded_world(only: str | None, seed: int, customers: int, today: date) -> bytes:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / WORLD_FILE
+        with contextlib.closing(Repository(path)) as repository:
+            simulators = find_simulators()
+            Sandbox(
+                repository,
+                simulators if only is None else {only: simulators[only]},
+                SandboxOptions(only=only, seed=seed, customers=customers),
+            )
+        return path.read_bytes()
+
+
 @asynccontextmanager
 async def running_sandbox(
     data_dir: Path, only: str | None = None, **options: float | None
 ) -> AsyncIterator[SandboxClient]:
     """A sandbox in this event loop; `options` are those of `SandboxOptions`."""
+    chosen = SandboxOptions(only=only, **options)  # type: ignore[arg-type]  # seed is a whole number
+    _begin_world(data_dir, chosen)
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(
         serve_sandbox(
             host="127.0.0.1",
             port=0,
             data_dir=data_dir,
-            options=SandboxOptions(only=only, **options),  # type: ignore[arg-type]  # seed is a whole number
+            options=chosen,
             on_ready=ready.set_result,
         )
     )

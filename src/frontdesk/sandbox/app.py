@@ -30,6 +30,7 @@ from frontdesk.sandbox.throttle import Throttle
 from frontdesk.sandbox.world import Scene, World
 
 DEFAULT_SEED = 20260101
+WORLD_FILE = "sandbox.sqlite3"
 DRAIN_SECONDS = 5.0
 MAX_BODY_BYTES = 4 << 20
 MOST_CUSTOMERS = CREDENTIAL_SETS
@@ -213,7 +214,7 @@ def run(
 
 def _open(data_dir: Path) -> Repository:
     data_dir.mkdir(parents=True, exist_ok=True)
-    return Repository(data_dir / "sandbox.sqlite3")
+    return Repository(data_dir / WORLD_FILE)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
