@@ -74,7 +74,8 @@ class Pms:
 
     connector: Connector
     session: LiveSession
-    catalog: Mapping[Model, Mapping[str, Record]]
+    # Not shown: the loop spells out what a task gives whenever a signal's handler is looked at.
+    catalog: Mapping[Model, Mapping[str, Record]] = field(repr=False)
 
     @property
     def declaration(self) -> Declaration:

@@ -5,8 +5,10 @@ A wire shows an instant in UTC, on a wall clock without an offset, or as a day. 
 may share on the wire is exactly what that clock shows alike: the hour that autumn repeats, or a day.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import combinations, pairwise
 from zoneinfo import ZoneInfo
 
@@ -26,7 +28,8 @@ DOUBLED = "doubled_local_hour"
 _AROUND = [timedelta(minutes=m) for m in (-120, -61, -60, -30, -1, 0, 1, 30, 59, 60, 61, 120)]
 
 
-def edges(zone: str) -> list[datetime]:
+@cache
+def edges(zone: str) -> Sequence[datetime]:
     """Instants around both changes of 2026 in the zone; around those of Denver where it has none."""
     place = ZoneInfo(zone)
     hours = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=hour) for hour in range(8760)]

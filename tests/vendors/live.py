@@ -53,6 +53,11 @@ class LiveSession:
             answer = await self.send(self._login.with_token(request, token))
         return answer
 
+    async def sign_in(self) -> None:
+        """Log in, where calls bear a token: the next call has one."""
+        if self._login is not None:
+            await self._signed_in(self._login)
+
     async def _signed_in(self, login: Login) -> str:
         if self.token is None:
             self.token = login.token_of(await self.send(login.request(self._access)))
