@@ -10,14 +10,12 @@ from typing import Any, cast
 from uuid import UUID
 
 import orjson
-import pytest
 
 from frontdesk.database.pool import Database, Record
 from frontdesk.ids import new_id
 from frontdesk.writes import logs_repository as logs
 from frontdesk.writes.logs_repository import WriteFilter
 from frontdesk.writes.status import FAILED_STATES
-from tests.conftest import in_a_thread
 
 ROWS = 40_000
 PAGE = 100
@@ -100,44 +98,61 @@ async def _fill(database_url: str) -> None:
         await database.close()
 
 
-@pytest.fixture(scope="module")
-def filled(database_url: str) -> None:
-    in_a_thread(_fill(database_url))
+WRITES: dict[str, tuple[WriteFilter, int | None]] = {
+    "all": (WriteFilter(), PAGE),
+    "small": (WriteFilter(integration_id=_SMALL), PAGE),
+    "strange": (WriteFilter(integration_id=_STRANGE), 0),
+    "failed": (WriteFilter(states=FAILED_STATES, only_failures=True), ROWS // 1000),
+    "sent": (WriteFilter(states=frozenset({"succeeded"})), PAGE),
+    "since": (WriteFilter(since=datetime.now(UTC) - timedelta(minutes=1)), None),
+    "reference": (WriteFilter(external_reference="ticket"), ROWS // 5000),
+    "none": (WriteFilter(external_reference="none"), 0),
+    "small failed": (
+        WriteFilter(integration_id=_SMALL, states=FAILED_STATES, only_failures=True),
+        0,
+    ),
+}
+"""What a page of writes is asked for by, and how many there are; None: nobody knows."""
+
+ATTEMPTS = [
+    (name, integration_id, directions, deep)
+    for name, integration_id in (("all", None), ("small", _SMALL), ("none", _STRANGE))
+    for directions in (("desc", "desc"), ("asc", "asc"))
+    for deep in (False, True)
+]
+"""Which integration's attempts, in which order, and whether after a cursor far down."""
 
 
-@pytest.mark.usefixtures("filled")
-@pytest.mark.parametrize(
-    ("wanted", "expected"),
-    [
-        (WriteFilter(), PAGE),
-        (WriteFilter(integration_id=_SMALL), PAGE),
-        (WriteFilter(integration_id=_STRANGE), 0),
-        (WriteFilter(states=FAILED_STATES, only_failures=True), ROWS // 1000),
-        (WriteFilter(states=frozenset({"succeeded"})), PAGE),
-        (WriteFilter(since=datetime.now(UTC) - timedelta(minutes=1)), None),
-        (WriteFilter(external_reference="ticket"), ROWS // 5000),
-        (WriteFilter(external_reference="none"), 0),
-        (WriteFilter(integration_id=_SMALL, states=FAILED_STATES, only_failures=True), 0),
-    ],
-    # Named: an id with a time or a random id in it would differ between the workers of a run.
-    ids=["all", "small", "strange", "failed", "sent", "since", "reference", "none", "small failed"],
-)
-async def test_a_page_of_writes_reads_little(
-    database: Database, wanted: WriteFilter, expected: int | None
+async def test_no_page_of_a_log_reads_much_however_much_there_is(
+    database: Database, database_url: str
+) -> None:
+    # One test: the many rows cost seconds, and every worker that had a part of it would make its own.
+    await _fill(database_url)
+    for name, (wanted, expected) in WRITES.items():
+        await _writes_read_little(database, name, wanted, expected)
+    for name, integration_id, directions, deep in ATTEMPTS:
+        await _attempts_read_little(database, name, integration_id, directions, deep=deep)
+    await _one_jobs_attempts_and_the_count_read_no_more_than_they_need(database)
+    await _a_bulk_retry_finds_what_failed_among_what_did_not(database)
+
+
+async def _writes_read_little(
+    database: Database, name: str, wanted: WriteFilter, expected: int | None
 ) -> None:
     explained = Explained(database)
     rows = await logs.writes(cast("Any", explained), _ACCOUNT, wanted, limit=PAGE, offset=0)
-    assert expected is None or len(rows) == min(PAGE, expected)
-    assert explained.scanned == []
-    assert explained.read <= MOST_READ
+    assert expected is None or len(rows) == min(PAGE, expected), name
+    assert explained.scanned == [], name
+    assert explained.read <= MOST_READ, name
 
 
-@pytest.mark.usefixtures("filled")
-@pytest.mark.parametrize("integration_id", [None, _SMALL, _STRANGE], ids=["all", "small", "none"])
-@pytest.mark.parametrize("directions", [("desc", "desc"), ("asc", "asc")], ids=["new", "old"])
-@pytest.mark.parametrize("deep", [False, True], ids=["first", "cursor"])
-async def test_a_page_of_attempts_reads_little(
-    database: Database, integration_id: UUID | None, directions: tuple[str, str], deep: bool
+async def _attempts_read_little(
+    database: Database,
+    name: str,
+    integration_id: UUID | None,
+    directions: tuple[str, str],
+    *,
+    deep: bool,
 ) -> None:
     explained = Explained(database)
     after = (datetime.now(UTC) - timedelta(seconds=ROWS // 2), _JOB) if deep else None
@@ -151,14 +166,11 @@ async def test_a_page_of_attempts_reads_little(
         limit=PAGE + 1,
         offset=0,
     )
-    assert explained.scanned == []
-    assert explained.read <= MOST_READ
+    assert explained.scanned == [], (name, directions, deep)
+    assert explained.read <= MOST_READ, (name, directions, deep)
 
 
-@pytest.mark.usefixtures("filled")
-async def test_attempts_of_one_job_and_the_count_read_no_more_than_they_need(
-    database: Database,
-) -> None:
+async def _one_jobs_attempts_and_the_count_read_no_more_than_they_need(database: Database) -> None:
     explained = Explained(database)
     await logs.attempts(
         cast("Any", explained),
@@ -178,8 +190,7 @@ async def test_attempts_of_one_job_and_the_count_read_no_more_than_they_need(
     assert explained.read <= 2 * 1001
 
 
-@pytest.mark.usefixtures("filled")
-async def test_a_bulk_retry_finds_what_failed_among_what_did_not(database: Database) -> None:
+async def _a_bulk_retry_finds_what_failed_among_what_did_not(database: Database) -> None:
     explained = Explained(database)
     wanted = WriteFilter(states=frozenset({"failed"}), only_failures=True, error_code="down")
     rows = await logs.to_retry(cast("Any", explained), _ACCOUNT, wanted, limit=PAGE)
