@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -199,7 +200,17 @@ def make_settings(**changes: Any) -> Settings:
         # All tests call from one address.
         "failed_authentications": 0,
     }
-    return Settings.model_validate(values | changes)
+    environment = frozenset(one for one in os.environ.items() if not one[0].startswith("PYTEST_"))
+    try:
+        return _validated(frozenset((values | changes).items()), environment)
+    except TypeError:  # a value that has no hash
+        return Settings.model_validate(values | changes)
+
+
+@cache
+def _validated(values: frozenset[tuple[str, Any]], _environment: object) -> Settings:
+    """Settings never change: looking for each field in the environment cost more than to open the services."""
+    return Settings.model_validate(dict(values))
 
 
 @pytest.fixture
