@@ -12,7 +12,9 @@ import pytest
 from tests.conftest import until
 from tests.sandbox.running import SandboxClient, SandboxProcess, running_sandbox
 
-from frontdesk.sandbox.repository import WorldBusyError
+from frontdesk.sandbox.app import WORLD_FILE, Sandbox, SandboxOptions
+from frontdesk.sandbox.discovery import find_simulators
+from frontdesk.sandbox.repository import Repository, WorldBusyError
 
 NOTES = "/buildium/v1/leases/tenants/4105/notes"
 
@@ -96,6 +98,25 @@ async def test_a_restart_keeps_the_world_of_its_first_seed(tmp_path: Path) -> No
         assert after.json == before.json
         await client.call("POST", "/_sandbox/reset")
         assert (await client.call("GET", path, headers=headers)).json != before.json
+
+
+def test_a_world_that_was_just_seeded_is_the_one_that_a_restart_reads(tmp_path: Path) -> None:
+    def records() -> dict[str, dict[tuple[str, int], str]]:
+        with contextlib.closing(Repository(tmp_path / WORLD_FILE)) as repository:
+            sandbox = Sandbox(repository, find_simulators(), SandboxOptions())
+            return {
+                # As text: 1 would equal 1.0.
+                exchange.world.key: {
+                    (name, number): repr(row)
+                    for name, known in exchange.world._collections.items()
+                    for number, row in known.rows.items()
+                }
+                for exchange in sandbox._exchanges.values()
+            }
+
+    seeded = records()
+    assert all(len(world) > 100 for world in seeded.values())
+    assert records() == seeded
 
 
 async def test_stopping_lets_an_answer_in_flight_leave(tmp_path: Path) -> None:
