@@ -37,8 +37,9 @@ class Scope:
 @dataclass(slots=True, eq=False)
 class Holding:
     """One integration, under one lease. `writing`: writes that hold a place; `ahead`: claimed ones
-    that wait for one. `blocked`, `opened_at` (of its circuit) and `closed_until` are by `clock.now`;
-    `pace` is how many seconds a call takes of late."""
+    that wait for one. `leaving`: nothing more is begun for it, because it is to be given back.
+    `blocked`, `opened_at` (of its circuit) and `closed_until` are by `clock.now`; `pace` is how many
+    seconds a call takes of late."""
 
     worker_id: UUID
     epoch: int
@@ -49,6 +50,7 @@ class Holding:
     circuit: Circuit = field(default_factory=Circuit)
     writing: int = 0
     ahead: int = 0
+    leaving: bool = False
     pace: float = math.inf
     opened_at: float = 0.0
     closed_until: float = 0.0
@@ -86,6 +88,8 @@ class Holding:
     def places(self, most: int, freed: Callable[[UUID], None]) -> "list[Place]":
         """Places for what a claim may bring, `most` of them: first those that are free now and that
         nobody waits for, then those to wait for. None where it is too early to ask for more."""
+        if self.leaving:
+            return []
         free = max(0, self.free - self.ahead)
         ahead, wished = 0, self._wished_ahead
         if free or self.ahead <= wished // 2:

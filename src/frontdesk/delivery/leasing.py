@@ -4,7 +4,8 @@ A lease is alive as long as its worker's heartbeat is. Whoever missed it starts 
 with nothing in its hands; what it had is settled by whoever takes it over.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
 from uuid import UUID
 
 import structlog
@@ -19,6 +20,15 @@ from frontdesk.settings import Settings
 from frontdesk.vendors.registry import vendors
 
 log = structlog.get_logger(__name__)
+
+LEAVE_SECONDS = 2.0
+"""How long nothing new is begun for what is to be given back while it is at work. A PMS that takes longer to
+answer keeps its worker: its events are not held up for an even share."""
+
+STAY_SECONDS = 60.0
+"""How long it is left alone after that."""
+
+_LOOK_SECONDS = 0.05
 
 
 class Leases:
@@ -44,6 +54,8 @@ class Leases:
         # The epochs of those that are held, or looked at and not to be served: this release does not
         # know their PMS.
         self._known: dict[UUID, int] = {}
+        # Scopes that could not be given back, and until when (by `clock.now`) they stay.
+        self._staying: dict[str, float] = {}
         self.worker_id = new_id()
         self.holdings: dict[UUID, Holding] = {}
 
@@ -87,9 +99,7 @@ class Leases:
             for integration_id in known.keys() - held.keys():
                 self._let_go(integration_id)
         await self._follow_changes()
-        surplus = self._surplus(await self._repository.share())
-        for integration_id in await self._repository.release(self.worker_id, surplus):
-            self._let_go(integration_id)
+        await self._give_back(await self._repository.share())
 
     async def _take_up(self, worker_id: UUID, taken: dict[UUID, int]) -> None:
         closed = await self._repository.closed(taken)
@@ -147,22 +157,61 @@ class Leases:
             scope = self._scopes[name] = Scope(ScopeGate(capacity))
         return scope
 
-    def _surplus(self, share: int) -> list[UUID]:
-        """Idle integrations, whole scopes at a time, beyond this worker's share of them."""
-        by_scope: dict[str, list[Holding]] = {}
+    async def _give_back(self, share: int) -> None:
+        """Whole scopes beyond this worker's share of them: those that are at rest, then as many of the
+        others as are still too many. Under a backlog none would ever be at rest by itself, and a worker
+        that was added to carry some of it would carry nothing."""
+        scopes: dict[str, list[Holding]] = {}
         for holding in self.holdings.values():
-            by_scope.setdefault(holding.integration.budget_scope, []).append(holding)
-        excess = len(by_scope) - share
-        surplus: list[UUID] = []
-        for holdings in by_scope.values():
-            if excess <= 0:
-                break
-            if not any(
-                holding.writing or holding.ahead or self._is_busy(holding) for holding in holdings
-            ):
-                surplus += [holding.integration.id for holding in holdings]
-                excess -= 1
-        return surplus
+            scopes.setdefault(holding.integration.budget_scope, []).append(holding)
+        surplus = len(scopes) - share
+        if surplus <= 0:
+            self._staying.clear()
+            return
+        at_rest = [name for name in scopes if self._is_at_rest(scopes[name])][:surplus]
+        await self._release(scopes[name] for name in at_rest)
+        now = clock.now()
+        self._staying = {name: until for name, until in self._staying.items() if until > now}
+        movable = [name for name in scopes if name not in self._staying and name not in at_rest]
+        leaving = movable[: surplus - len(at_rest)]
+        stayed = await self._let_end([scopes[name] for name in leaving])
+        self._staying |= {
+            holdings[0].integration.budget_scope: clock.now() + STAY_SECONDS for holdings in stayed
+        }
+
+    async def _let_end(self, scopes: list[list[Holding]]) -> list[list[Holding]]:
+        """Begin nothing more for these, and give each back as soon as what it has under way has ended.
+        Those that took too long, which go on as before."""
+        give_up_at = clock.now() + LEAVE_SECONDS
+        for holding in _all(scopes):
+            holding.leaving = True
+        try:
+            while scopes and self.alive and clock.now() < give_up_at:
+                await self._release(one for one in scopes if self._is_at_rest(one))
+                scopes = [one for one in scopes if any(map(self._is_mine, one))]
+                if scopes:
+                    await asyncio.sleep(_LOOK_SECONDS)
+        finally:
+            for holding in _all(scopes):
+                holding.leaving = False
+                if self._is_mine(holding):
+                    self._changed(holding.integration.id)
+        return scopes
+
+    def _is_at_rest(self, holdings: Iterable[Holding]) -> bool:
+        return not any(
+            holding.writing or holding.ahead or self._is_busy(holding) for holding in holdings
+        )
+
+    def _is_mine(self, holding: Holding) -> bool:
+        return self.holdings.get(holding.integration.id) is holding
+
+    async def _release(self, scopes: Iterable[list[Holding]]) -> None:
+        """Give them back, but for those of which an outcome is still on its way to the disk."""
+        ids = [holding.integration.id for holding in _all(scopes)]
+        if ids:
+            for integration_id in await self._repository.release(self.worker_id, ids):
+                self._let_go(integration_id)
 
     def _let_go(self, integration_id: UUID) -> None:
         self.holdings.pop(integration_id, None)
@@ -175,3 +224,7 @@ class Leases:
     async def leave(self, reason: str) -> None:
         """Hand everything back; what is still out is unknown from now on."""
         await self._repository.leave(self.worker_id, reason)
+
+
+def _all(scopes: Iterable[Iterable[Holding]]) -> Iterator[Holding]:
+    return (holding for holdings in scopes for holding in holdings)

@@ -60,7 +60,7 @@ class Syncer:
         idle = [
             integration_id
             for integration_id, holding in holdings.items()
-            if integration_id not in self._busy and not holding.is_closed
+            if integration_id not in self._busy and not holding.is_closed and not holding.leaving
         ]
         if not idle:
             return
@@ -68,6 +68,8 @@ class Syncer:
             # The lease may have gone, or come back, while the database was asked.
             holding = holdings.get(integration_id)
             if holding is None or integration_id in self._busy or self._stop.is_set():
+                continue
+            if holding.leaving:
                 continue
             self._busy.add(integration_id)
             start(self._read(holding))
