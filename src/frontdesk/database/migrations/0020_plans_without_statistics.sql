@@ -4,6 +4,7 @@
 -- nothing, and with ten thousand waiting all of them were read for each lane.
 
 -- Only the index by lane is left to those who look for what has not ended in a lane.
+-- contract: it is back with the next statement, for all that either release asks of it.
 DROP INDEX writes_expiring;
 CREATE INDEX writes_expiring ON writes (expires_at)
     WHERE finished_at IS NULL AND state IN ('scheduled', 'queued', 'retrying');
