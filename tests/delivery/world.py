@@ -4,7 +4,7 @@ The workers use the product's own statements, transitions and reconciler; only t
 passes by moving rows into the past, never by sleeping.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
@@ -282,8 +282,22 @@ class World:
         finisher = HeldBack(self.repository)
         reader, relooker = self._readers()
         reconciler = Reconciler(self.lookups, finisher, reader, cast("Sender", None), relooker)
-        await reconciler.reconcile(self._holding(hand.worker_id, hand.write), hand.write)
+        write = self._as_rows_are(hand)
+        await reconciler.reconcile(self._holding(hand.worker_id, write), write)
         (hand.row,) = finisher.rows
+
+    def _as_rows_are(self, hand: Hand) -> Claimed:
+        """What it has in hand, with its moments where those of the rows are by now. In the world they stay
+        where they are, both: here time passes by moving the rows into the past."""
+        moved = self.clock.ahead - hand.ahead
+        write = hand.write
+        return replace(
+            write,
+            first_sent_at=None if write.first_sent_at is None else write.first_sent_at - moved,
+            send_before=None if write.send_before is None else write.send_before - moved,
+            expires_at=write.expires_at - moved,
+            claimed_at=write.claimed_at - moved,
+        )
 
     async def look_again(self, worker: UUID, site: Site) -> None:
         """A later look for what ended uncertain, by whoever holds the integration."""
