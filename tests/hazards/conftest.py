@@ -197,12 +197,11 @@ async def running_world(
     *,
     drain_seconds: float = 1,
     slots: int = 256,
-    throttle_factor: float = 1.0,
     **changes: Any,
 ) -> AsyncIterator[World]:
     settings = make_settings(drain_seconds=drain_seconds, worker_slots=slots, **changes)
     services = await open_services(settings, database_url, role="worker")
-    async with running_sandbox(folder, vendor, throttle_factor=throttle_factor) as sandbox:
+    async with running_sandbox(folder, vendor) as sandbox:
         world = World(
             vendor,
             services,

@@ -76,6 +76,11 @@ class Holding:
         return clock.now() < self.closed_until
 
     @property
+    def may_read(self) -> bool:
+        """Whether another read may begin now."""
+        return not self.is_closed and not self.leaving
+
+    @property
     def free(self) -> int:
         """How many more writes may go out now."""
         if self.is_closed:

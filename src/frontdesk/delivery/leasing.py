@@ -174,29 +174,27 @@ class Leases:
         self._staying = {name: until for name, until in self._staying.items() if until > now}
         movable = [name for name in scopes if name not in self._staying and name not in at_rest]
         leaving = movable[: surplus - len(at_rest)]
-        stayed = await self._let_end([scopes[name] for name in leaving])
-        self._staying |= {
-            holdings[0].integration.budget_scope: clock.now() + STAY_SECONDS for holdings in stayed
-        }
+        for name in await self._let_end({name: scopes[name] for name in leaving}):
+            self._staying[name] = clock.now() + STAY_SECONDS
 
-    async def _let_end(self, scopes: list[list[Holding]]) -> list[list[Holding]]:
+    async def _let_end(self, scopes: dict[str, list[Holding]]) -> Iterable[str]:
         """Begin nothing more for these, and give each back as soon as what it has under way has ended.
-        Those that took too long, which go on as before."""
+        The names of those that took too long, which go on as before."""
         give_up_at = clock.now() + LEAVE_SECONDS
-        for holding in _all(scopes):
+        for holding in _all(scopes.values()):
             holding.leaving = True
         try:
             while scopes and self.alive and clock.now() < give_up_at:
-                await self._release(one for one in scopes if self._is_at_rest(one))
-                scopes = [one for one in scopes if any(map(self._is_mine, one))]
+                await self._release(one for one in scopes.values() if self._is_at_rest(one))
+                scopes = {name: one for name, one in scopes.items() if any(map(self._is_mine, one))}
                 if scopes:
                     await asyncio.sleep(_LOOK_SECONDS)
         finally:
-            for holding in _all(scopes):
+            for holding in _all(scopes.values()):
                 holding.leaving = False
                 if self._is_mine(holding):
                     self._changed(holding.integration.id)
-        return scopes
+        return scopes.keys()
 
     def _is_at_rest(self, holdings: Iterable[Holding]) -> bool:
         return not any(

@@ -148,7 +148,11 @@ class Reader:
         moment = clock.now()
         return {integration_id for integration_id, at in self._due.items() if at <= moment}
 
-    async def begin(self, holding: Holding, start: Callable[[Awaitable[None]], None]) -> None:
+    def is_busy(self, holding: Holding) -> bool:
+        """Whether a look is under way for this integration."""
+        return holding.integration.id in self._looking
+
+    def begin(self, holding: Holding, start: Callable[[Awaitable[None]], None]) -> None:
         """Start looking, unless it is under way for this integration."""
         integration_id = holding.integration.id
         self._due.pop(integration_id, None)

@@ -65,6 +65,10 @@ class Relooker:
         self._due.pop(integration_id, None)
         self._pauses.pop(integration_id, None)
 
+    def is_busy(self, holding: Holding) -> bool:
+        """Whether a look is under way for this integration."""
+        return holding.integration.id in self._looking
+
     def begin(self, holding: Holding, start: Callable[[Awaitable[None]], None]) -> None:
         """Start a look, unless one is under way for this integration."""
         integration_id = holding.integration.id

@@ -60,7 +60,7 @@ class Syncer:
         idle = [
             integration_id
             for integration_id, holding in holdings.items()
-            if integration_id not in self._busy and not holding.is_closed and not holding.leaving
+            if integration_id not in self._busy and holding.may_read
         ]
         if not idle:
             return
@@ -68,8 +68,6 @@ class Syncer:
             # The lease may have gone, or come back, while the database was asked.
             holding = holdings.get(integration_id)
             if holding is None or integration_id in self._busy or self._stop.is_set():
-                continue
-            if holding.leaving:
                 continue
             self._busy.add(integration_id)
             start(self._read(holding))
@@ -82,7 +80,7 @@ class Syncer:
         try:
             # Looked up anew at each step: a lease that has gone ends the reading.
             while self._holdings.get(integration_id) is holding and not self._stop.is_set():
-                if holding.is_closed:
+                if not holding.may_read:
                     return
                 if not await self._runner.run_step(
                     holding.integration, holding.connector, session, least=self._least(holding)

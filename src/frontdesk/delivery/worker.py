@@ -19,9 +19,10 @@ from frontdesk.database.pool import CommitUnknown, Database, DatabaseUnavailable
 from frontdesk.delivery import clock
 from frontdesk.delivery.budget_repository import BudgetRepository
 from frontdesk.delivery.budgets import Budgets
+from frontdesk.delivery.chores import Chores
 from frontdesk.delivery.claiming import Claims
 from frontdesk.delivery.finishing import Finisher, completion
-from frontdesk.delivery.holding import Place
+from frontdesk.delivery.holding import Holding, Place
 from frontdesk.delivery.leasing import Leases
 from frontdesk.delivery.logins import Logins
 from frontdesk.delivery.lookup_repository import LookupRepository
@@ -52,8 +53,6 @@ POLL_SECONDS_WITHOUT_LISTEN = 0.05
 CHORES_EVERY_SECONDS = 0.5
 DATABASE_PAUSE_SECONDS = 0.5
 RETENTION_EVERY_SECONDS = 60.0
-ENTER_PORTION = 500
-"""Scheduled writes whose time has come that are moved into their lanes in one transaction."""
 
 CLAIMS_AT_ONCE = 2
 """While one claim is under way, other integrations need not wait for its end."""
@@ -128,7 +127,7 @@ class Worker:
             services.integrations,
             services.settings,
             changed=self._taken_up,
-            is_busy=self._syncer.is_busy,
+            is_busy=self._is_read,
         )
         self._holdings = self._leases.holdings
         self._tasks: set[asyncio.Task[None]] = set()
@@ -148,13 +147,14 @@ class Worker:
     async def run(self) -> None:
         """Start, work, drain."""
         lease_seconds = self._settings.worker_lease_seconds
+        chores = Chores(self._repository, self._retention, self._stop)
         loops: list[tuple[float, Callable[[], Awaitable[None]]]] = [
             (lease_seconds / 5, self._leases.heartbeat),
             (LEASES_EVERY_SECONDS, self._leases.balance),
-            (CHORES_EVERY_SECONDS, self._expire),
-            (CHORES_EVERY_SECONDS, self._enter_lanes),
-            (LEASES_EVERY_SECONDS, self._cancel_stranded),
-            (RETENTION_EVERY_SECONDS, self._purge),
+            (CHORES_EVERY_SECONDS, chores.expire),
+            (CHORES_EVERY_SECONDS, chores.enter_lanes),
+            (LEASES_EVERY_SECONDS, chores.cancel_stranded),
+            (RETENTION_EVERY_SECONDS, chores.purge),
             (CHORES_EVERY_SECONDS, self._read_catalogs),
             (0.1, self._learn_ids),
             (LEASES_EVERY_SECONDS, self._look_for_uncertain),
@@ -193,40 +193,26 @@ class Worker:
                 continue
             await pause(seconds, self._stop)
 
-    async def _expire(self) -> None:
-        while await self._repository.expire() and not self._stop.is_set():
-            pass
-
-    async def _enter_lanes(self) -> None:
-        # Those of any integration: whose lease it is matters only to who sends.
-        while await self._repository.enter_lanes(ENTER_PORTION) and not self._stop.is_set():
-            pass
-
-    async def _cancel_stranded(self) -> None:
-        while await self._repository.cancel_stranded() and not self._stop.is_set():
-            pass
-
-    async def _purge(self) -> None:
-        await self._retention.purge_if_due(self._stop)
-
     async def _read_catalogs(self) -> None:
         await self._syncer.start_due(self._holdings, self._start_read)
 
     async def _learn_ids(self) -> None:
-        for integration_id in self._reader.due():
-            holding = self._holdings.get(integration_id)
-            if holding is None:
-                self._reader.forget(integration_id)
-            elif not holding.is_closed and not self._stop.is_set():
-                await self._reader.begin(holding, self._start_read)
+        self._look_for(self._reader)
 
     async def _look_for_uncertain(self) -> None:
-        for integration_id in self._relooker.due():
+        self._look_for(self._relooker)
+
+    def _look_for(self, looker: Reader | Relooker) -> None:
+        for integration_id in looker.due():
             holding = self._holdings.get(integration_id)
             if holding is None:
-                self._relooker.forget(integration_id)
-            elif not holding.is_closed and not self._stop.is_set():
-                self._relooker.begin(holding, self._start_read)
+                looker.forget(integration_id)
+            elif holding.may_read and not self._stop.is_set():
+                looker.begin(holding, self._start_read)
+
+    def _is_read(self, holding: Holding) -> bool:
+        readers = (self._syncer, self._reader, self._relooker)
+        return any(reader.is_busy(holding) for reader in readers)
 
     # --- claiming ---------------------------------------------------------------------------------
 
