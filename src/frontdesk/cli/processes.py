@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import structlog
 import typer
 
-from frontdesk.cli import GARBAGE_THRESHOLDS
 from frontdesk.cli.environment import (
     DataDirOption,
     data_dir_of,
@@ -240,14 +239,13 @@ def run_loop(main: Coroutine[Any, Any, T]) -> T:
 
 
 def settle_garbage_collection() -> None:
-    """Take what a process has loaded out of the garbage collector's sight, and let it look less often.
+    """Take what a process has loaded out of the garbage collector's sight.
 
     Called once everything is imported. A busy worker spent a quarter of its time on walking the same
     modules and classes again and again (measured); little of what a request makes is a cycle.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
 @contextmanager
