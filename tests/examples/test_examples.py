@@ -1,5 +1,6 @@
 """Every example runs as its reader would run it, and does what it says."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -56,7 +57,10 @@ def test_follow_job_shows_every_problem_and_then_the_end(served: Served) -> None
     assert "refused with 400 invalid_request" in printed
     assert "  note: " in printed
     assert "  notes: " in printed
-    assert "SUCCESS after 1 attempt(s) []" in printed
+    # How many attempts it took is not promised: one that a busy machine keeps from leaving within
+    # its grant (a quarter of a second at this PMS) ends as not sent, and another is made.
+    assert re.search(r"^SUCCESS after \d+ attempt\(s\) \[\]$", printed, re.MULTILINE)
+    assert len(served.effects("Wants a key")) == 1
 
 
 def test_retry_safely_makes_one_job_of_two_requests(served: Served) -> None:
