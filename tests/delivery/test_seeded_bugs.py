@@ -35,7 +35,7 @@ class Bug:
 BUGS = {
     "a completion without its lease": Bug(
         "finish_attempts(uuid, jsonb)",
-        "AND l.worker_id = worker AND l.epoch IS NOT DISTINCT FROM r.epoch",
+        "AND l.worker_id IS NOT DISTINCT FROM worker AND l.epoch IS NOT DISTINCT FROM r.epoch",
         "",
         [
             step("accept", number=1),
@@ -63,8 +63,8 @@ BUGS = {
     ),
     "an end that leaves its lane closed": Bug(
         "finish_attempts(uuid, jsonb)",
-        "PERFORM open_lanes(ended_integrations, ended_residents);",
-        "NULL;",
+        "WHERE next.id = first.id",
+        "WHERE false",
         [step("accept", texts=["one", "two"]), step("claim"), step("send"), step("record")],
     ),
     "a claim of what a lane holds back": Bug(
@@ -131,8 +131,8 @@ BUGS = {
         "IN ('scheduled', 'queued', 'retrying', 'sending')",
         [step("accept"), step("claim"), step("cancel")],
     ),
-    "a lane that opens at its end": Bug(
-        "open_lanes(uuid[], uuid[])",
+    "a lane that goes on at its end": Bug(
+        "finish_attempts(uuid, jsonb)",
         "ORDER BY head.lane_number LIMIT 1",
         "ORDER BY head.lane_number DESC LIMIT 1",
         [
@@ -141,6 +141,12 @@ BUGS = {
             step("send"),
             step("record"),
         ],
+    ),
+    "a lane that opens at its end": Bug(
+        "open_lanes(uuid[], uuid[])",
+        "ORDER BY head.lane_number LIMIT 1",
+        "ORDER BY head.lane_number DESC LIMIT 1",
+        [step("accept", texts=["one", "two", "three"]), step("cancel")],
     ),
 }
 

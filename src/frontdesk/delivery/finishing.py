@@ -110,6 +110,9 @@ def completion(write: Claimed, transition: Transition, *, outcome: str) -> dict[
     return {
         "write_id": write.id,
         "account_id": write.account_id,
+        "integration_id": write.integration_id,
+        "resident_id": write.resident_id,
+        "attempt_id": write.attempt_id if write.state == "sending" else None,
         "number": write.attempts,
         "epoch": write.epoch,
         "from_state": write.state,
