@@ -1,8 +1,9 @@
 """Frontdesk as the bench runs it: its public command line and HTTP contract, nothing else.
 
-One API process and as many workers as the machine has cores, as commands of their own on one data
-directory, so that the workers can be stopped while a backlog is accepted. The database is the embedded one; the rival
-gets a second server of the same binaries and configuration.
+One API process and a worker for every two cores, as commands of their own on one data directory, so
+that the workers can be stopped while a backlog is accepted. The database is the embedded one, on the
+same machine, and needs the other core; the rival gets a second server of the same binaries and
+configuration.
 """
 
 import os
@@ -62,7 +63,8 @@ class Frontdesk:
     def start_delivering(self, pool: int) -> None:
         """Start the workers; ``pool`` is what every integration was given from the start."""
         assert pool == JOB_CONCURRENCY
-        self._workers = [self._start("worker") for _ in range(os.cpu_count() or 1)]
+        workers = max(1, (os.cpu_count() or 1) // 2)
+        self._workers = [self._start("worker") for _ in range(workers)]
 
     def check(self) -> None:
         """Raise with the end of its log if a worker has died."""

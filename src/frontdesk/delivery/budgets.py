@@ -206,7 +206,8 @@ class ScopeGate:
         self._offer()
 
     def _offer(self) -> None:
-        self._queue = [take for take in self._queue if not (self.free and take())]
+        if self.free:
+            self._queue = [take for take in self._queue if not (self.free and take())]
 
     @asynccontextmanager
     async def reading(self, purpose: Purpose) -> AsyncIterator[None]:

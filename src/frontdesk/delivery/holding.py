@@ -1,7 +1,6 @@
 """An integration in this worker's hands: what is known of it while the lease lasts."""
 
 import asyncio
-import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -90,6 +89,14 @@ class Holding:
             own = min(own, 1 - self.writing)
         return max(0, min(own, self.scope.gate.free))
 
+    @property
+    def has_room(self) -> bool:
+        """Whether `places` gives any."""
+        if self.leaving:
+            return False
+        wished = self._wished_ahead
+        return self.free > self.ahead or self.ahead <= wished // 2 < wished
+
     def places(self, most: int, freed: Callable[[UUID], None]) -> "list[Place]":
         """Places for what a claim may bring, `most` of them: first those that are free now and that
         nobody waits for, then those to wait for. None where it is too early to ask for more."""
@@ -157,7 +164,12 @@ class Place:
         """Wait for the place until `before` (by `clock.now`); whether it is held then."""
         if self.held:
             return True
-        turn = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        turn = loop.create_future()
+
+        def given_up() -> None:
+            if not turn.done():
+                turn.set_result(None)
 
         def offered() -> bool:
             if turn.done():
@@ -170,9 +182,11 @@ class Place:
             return True
 
         self._gate.queue(offered)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, before - clock.now())):
-                await turn
+        too_late = loop.call_later(max(0.0, before - clock.now()), given_up)
+        try:
+            await turn
+        finally:
+            too_late.cancel()
         self._stop_waiting()
         return self.held
 

@@ -19,9 +19,9 @@ from frontdesk.vendors.contract import FoundEvent, Resident
 
 log = structlog.get_logger(__name__)
 
-AHEAD_EVERY_SECONDS = 5.0
-"""While an integration's writes are out, one step of reading ahead in so many seconds: it must not
-cost them time, and must not stand still under a load that never ends."""
+AHEAD_EVERY_SECONDS = 2.0
+"""One step of reading ahead in so many seconds for all integrations whose writes are out, by turns: it
+must not cost them time, and must not stand still under a load that never ends."""
 
 
 class Syncer:
@@ -100,7 +100,8 @@ class Syncer:
         moment = clock.now()
         if moment < self._next_ahead.get(holding.integration.id, 0.0):
             return SCHEDULED
-        self._next_ahead[holding.integration.id] = moment + AHEAD_EVERY_SECONDS
+        busy = sum(1 for other in self._holdings.values() if other.writing)
+        self._next_ahead[holding.integration.id] = moment + AHEAD_EVERY_SECONDS * max(1, busy)
         return BACKGROUND
 
     async def _found(

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
@@ -123,7 +124,7 @@ class Wire:
                 headers=request.headers,
                 data=request.body,
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_SECONDS),
+                timeout=_limits(timeout_s),
             ) as response:
                 body = await bounded_body(response, LARGEST_ANSWER)
                 headers = {name.lower(): value for name, value in response.headers.items()}
@@ -141,6 +142,11 @@ class Wire:
         await self._session.close()
         # aiohttp closes TLS transports in the next turns of the loop.
         await asyncio.sleep(0)
+
+
+@lru_cache
+def _limits(timeout_s: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_SECONDS)
 
 
 def _words(error: BaseException) -> str:

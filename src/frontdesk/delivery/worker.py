@@ -133,7 +133,7 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._reads: set[asyncio.Task[None]] = set()
         self._claims = Claims(
-            self._budgets, self._holdings, Slots(services.settings.worker_slots), self._want
+            self._budgets, self._holdings, Slots(services.settings.worker_slots), self._freed
         )
         self._lost_claims = LostClaims(
             self._repository, services.settings.database_patience_seconds
@@ -232,6 +232,13 @@ class Worker:
         self._wanted.add(integration_id)
         self._wake.set()
 
+    def _freed(self, integration_id: UUID) -> None:
+        """A place came free, or a lane. Most of the time enough is claimed ahead, and nobody need be woken
+        for it; but a claim that is under way may have looked before."""
+        holding = self._holdings.get(integration_id)
+        if integration_id in self._claiming or (holding is not None and holding.has_room):
+            self._want(integration_id)
+
     async def _claim_for_ever(self) -> None:
         poll = POLL_SECONDS if self._database.can_listen else POLL_SECONDS_WITHOUT_LISTEN
         while not self._stop.is_set():
@@ -329,8 +336,10 @@ class Worker:
             place.give_back()
             self._claims.finished(place)
             # Its lane may go on now, and who found no room may find some.
-            self._wanted |= self._claims.left_out()
-            self._want(write.integration_id)
+            if left_out := self._claims.left_out():
+                self._wanted |= left_out
+                self._wake.set()
+            self._freed(write.integration_id)
         # Not where its end could not be recorded: it may have been sent, and must not pass for one whose
         # claim was lost. Nor where it has been claimed anew by now.
         if self._carried.get(write.id) is write:

@@ -40,7 +40,8 @@ def over_https(url: URL) -> bool:
     return url.scheme == "https"
 
 
-_may_go_out: ContextVar[bool] = ContextVar("may_go_out", default=False)
+_asked_for: ContextVar[URL | None] = ContextVar("asked_for", default=None)
+"""What the socket that is being made is for; None where a proxy is asked instead."""
 
 
 class GuardedConnector(aiohttp.TCPConnector):
@@ -56,18 +57,20 @@ class GuardedConnector(aiohttp.TCPConnector):
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:  # noqa: ASYNC109
         """aiohttp's own, with the rule of this request in force for the sockets that it makes. A
         connection is only ever used again for the same scheme, host and port: by the same rule."""
-        token = _may_go_out.set(req.proxy is None and self._public(req.url))
+        token = _asked_for.set(req.url if req.proxy is None else None)
         try:
             return await super().connect(req, traces, timeout)
         finally:
-            _may_go_out.reset(token)
+            _asked_for.reset(token)
 
     def _socket(self, info: AddrInfoType) -> socket.socket:
         family, kind, protocol, _, place = info
         address = read_address(str(place[0]))
         if address is None:
             raise AddressRefusedError
-        out = _may_go_out.get() and is_public(address) and may_use_port(int(place[1]))
+        url = _asked_for.get()
+        may_go_out = url is not None and self._public(url)
+        out = may_go_out and is_public(address) and may_use_port(int(place[1]))
         if not out and address not in self._allowed:
             raise AddressRefusedError
         return socket.socket(family, kind, protocol)
@@ -110,7 +113,7 @@ async def bounded_body(response: ClientResponse, limit: int) -> bytes:
     if (response.content_length or 0) > limit:
         raise AnswerTooLarge(f"the answer is larger than {limit:,} bytes")
     body = bytearray()
-    async for chunk in response.content.iter_any():
+    while chunk := await response.content.readany():
         body += chunk
         if len(body) > limit:
             raise AnswerTooLarge(f"the answer is larger than {limit:,} bytes")
