@@ -63,6 +63,23 @@ async def test_an_event_costs_the_same_under_a_backlog_that_the_statistics_do_no
         await database.close()
 
 
+_DOCUMENTS = """
+SELECT a.attrelid::regclass::text || '.' || a.attname AS name
+FROM pg_attribute AS a JOIN pg_class AS t ON t.oid = a.attrelid AND t.relkind = 'r'
+WHERE t.relnamespace = current_schema()::regnamespace AND a.atttypid = 'jsonb'::regtype
+    AND NOT a.attisdropped AND a.attstattarget IS DISTINCT FROM 0
+"""
+
+
+async def test_no_statistics_are_kept_of_whole_documents(database_url: str) -> None:
+    database = await Database.connect(database_url, maximum=1)
+    try:
+        sampled = {row["name"] for row in await database.fetch(_DOCUMENTS)}
+    finally:
+        await database.close()
+    assert sampled == set(), "SET STATISTICS 0, as in migration 0020"
+
+
 async def _stays_cheap(database: Database, the: Stock, worker_id: UUID) -> None:
     for _ in range(PLANNED):
         await _rows_read(database, the, worker_id)
