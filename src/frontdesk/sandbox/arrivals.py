@@ -26,7 +26,8 @@ _SINCE_RECEIVED = struct.Struct("=52xI")
 def seconds_waited(transport: asyncio.BaseTransport | None) -> float:
     """For how long the request on this connection has been waiting to be looked at: a sandbox that
     the machine keeps from running finds in a heap what came one by one. Linux tells it, also of a
-    connection that was not accepted yet; elsewhere it is taken for none."""
+    connection that was not accepted yet, and up to a tick of its clock (1 to 10 ms) too much;
+    elsewhere it is taken for none."""
     connection = None if transport is None else transport.get_extra_info("socket")
     if connection is None or not hasattr(socket, "TCP_INFO"):
         return 0.0
