@@ -115,7 +115,7 @@ END $$;
 -- What the worker knows of its writes it tells (integration, resident, attempt), and they are not looked up for
 -- it; a worker of the release before does not tell. The next of a lane is looked for behind the one that has
 -- ended, which was its head: before it lie only those that have ended, in as many versions as they had states,
--- and to walk over them was half of the cost of an end.
+-- and to walk over them was a quarter of the cost of an end.
 CREATE OR REPLACE FUNCTION finish_attempts(worker uuid, batch jsonb) RETURNS SETOF uuid
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -247,7 +247,7 @@ ALTER FUNCTION finish_attempts(uuid, jsonb)
     SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off;
 
 -- No statement compares whole documents, so nothing is gained by knowing how they are spread: to sort thirty
--- thousand of them, again and again while a table grows, took a sixth of the server's time under a backlog.
+-- thousand of them, again and again while a table grows, took a sixth of the server's time while it went on.
 DO $$
 DECLARE
     document record;
