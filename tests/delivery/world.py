@@ -4,7 +4,7 @@ The workers use the product's own statements, transitions and reconciler; only t
 passes by moving rows into the past, never by sleeping.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
@@ -291,7 +291,8 @@ class World:
         where they are, both: here time passes by moving the rows into the past."""
         moved = self.clock.ahead - hand.ahead
         write = hand.write
-        return write._replace(
+        return replace(
+            write,
             first_sent_at=None if write.first_sent_at is None else write.first_sent_at - moved,
             send_before=None if write.send_before is None else write.send_before - moved,
             expires_at=write.expires_at - moved,

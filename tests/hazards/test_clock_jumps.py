@@ -106,7 +106,7 @@ def test_a_key_is_forgotten_by_the_clock_that_counted_it(
     moment = datetime(2026, 1, 1, tzinfo=UTC)
 
     def claimed(age: timedelta) -> Claimed:
-        values: dict[str, Any] = dict.fromkeys(Claimed._fields)
+        values: dict[str, Any] = dict.fromkeys(Claimed.__dataclass_fields__)
         values |= {"id": new_id(), "first_sent_at": moment - age, "claimed_at": moment}
         return Claimed(**values)
 

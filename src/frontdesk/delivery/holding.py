@@ -92,21 +92,22 @@ class Holding:
     @property
     def has_room(self) -> bool:
         """Whether `places` gives any."""
-        if self.leaving:
-            return False
-        wished = self._wished_ahead
-        return self.free > self.ahead or self.ahead <= wished // 2 < wished
+        return any(self._room)
 
     def places(self, most: int, freed: Callable[[UUID], None]) -> "list[Place]":
         """Places for what a claim may bring, `most` of them: first those that are free now and that
         nobody waits for, then those to wait for. None where it is too early to ask for more."""
-        if self.leaving:
-            return []
-        free = max(0, self.free - self.ahead)
-        ahead, wished = 0, self._wished_ahead
-        if free or self.ahead <= wished // 2:
-            ahead = max(0, wished - self.ahead)
+        free, ahead = self._room
         return [Place(self, freed, held=number < free) for number in range(min(most, free + ahead))]
+
+    @property
+    def _room(self) -> tuple[int, int]:
+        """How many places are free and waited for by nobody, and how many more may be waited for."""
+        if self.leaving:
+            return 0, 0
+        free, wished = max(0, self.free - self.ahead), self._wished_ahead
+        may_wait = free or self.ahead <= wished // 2
+        return free, max(0, wished - self.ahead) if may_wait else 0
 
     @property
     def _wished_ahead(self) -> int:

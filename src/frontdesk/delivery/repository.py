@@ -4,7 +4,7 @@ keeps; the ones that must lock are functions of the schema (database/migrations/
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -135,7 +135,8 @@ GROUP BY l.not_before, l.not_before_reason
 """
 
 
-class Claimed(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Claimed:
     """A write in this worker's hands. `state` is `sending` (an attempt is on disk) or
     `reconciling`. `unsettled`: an earlier send may have had an effect. `claimed_at`
     is by the database's clock, like every moment here."""

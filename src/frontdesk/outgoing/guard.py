@@ -54,7 +54,7 @@ class GuardedConnector(aiohttp.TCPConnector):
         self._allowed = allowed
         self._public = public
 
-    async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:  # noqa: ASYNC109
+    async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:  # noqa: ASYNC109 — its signature
         """aiohttp's own, with the rule of this request in force for the sockets that it makes. A
         connection is only ever used again for the same scheme, host and port: by the same rule."""
         token = _asked_for.set(req.url if req.proxy is None else None)

@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import socket
 import struct
+import time
 from collections import deque
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +20,8 @@ from typing import Any
 from frontdesk.sandbox.world import stamp
 
 KEPT = 200_000
+_TICKING_CLOCK = 6
+"""Linux's `CLOCK_MONOTONIC_COARSE`, to which Python gives no name: it moves once a tick."""
 _SINCE_RECEIVED = struct.Struct("=52xI")
 """The beginning of Linux's `tcp_info`, and `tcpi_last_data_recv` in milliseconds."""
 
@@ -26,18 +29,21 @@ _SINCE_RECEIVED = struct.Struct("=52xI")
 def seconds_waited(transport: asyncio.BaseTransport | None) -> float:
     """For how long the request on this connection has been waiting to be looked at: a sandbox that
     the machine keeps from running finds in a heap what came one by one. Linux tells it, also of a
-    connection that was not accepted yet, and up to a tick of its clock (1 to 10 ms) too much;
-    elsewhere it is taken for none."""
+    connection that was not accepted yet; elsewhere it is taken for none. It is never more than it
+    was, and up to two ticks of the kernel (of 1 to 10 ms) less."""
     connection = None if transport is None else transport.get_extra_info("socket")
     if connection is None or not hasattr(socket, "TCP_INFO"):
         return 0.0
     try:
         told = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _SINCE_RECEIVED.size)
         (milliseconds,) = _SINCE_RECEIVED.unpack(told)
+        tick: float = time.clock_getres(_TICKING_CLOCK)
     except (OSError, struct.error):
         # Closed meanwhile, or a system that has something else under this name.
         return 0.0
-    return float(milliseconds) / 1_000
+    # Counted in whole ticks, of which the first may have begun long before: a request would else be
+    # said to have come before it was sent.
+    return max(0.0, int(milliseconds) / 1_000 - tick)
 
 
 @dataclass(slots=True)

@@ -202,7 +202,8 @@ BEGIN
             SET origin_job_id = EXCLUDED.origin_job_id, data = e.data || EXCLUDED.data,
                 author = coalesce(EXCLUDED.author, e.author), updated_at = clock_timestamp()
         RETURNING e.id, e.origin_job_id),
-    -- As open_lanes does it, whose lanes' locks are held here too.
+    -- As open_lanes does it, under the same locks. That must begin where a lane begins: what is cancelled or
+    -- expires need not be its head, and what follows it must not go before the head.
     opened AS (
         UPDATE writes AS next SET ready_at = clock_timestamp()
         FROM (SELECT integration_id, resident_id, max(lane_number) AS ended FROM changed
