@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from frontdesk.database.embedded import attach_or_start
+from frontdesk.database.pool import Database
 from frontdesk.vault import KEY_FILE, Keyring
 from tests.journeys.planted import Planted
 from tests.journeys.served import NOTE_VENDOR, Served, finished, fresh_data_dir, serving, until
@@ -254,7 +256,17 @@ def ended(served: Served, job_id: str) -> dict[str, Any] | None:
     return finished(served.status(job_id, wait=10))
 
 
+async def notices(data_dir: Path) -> int:
+    """How many changes are put down and not yet turned into deliveries."""
+    async with await attach_or_start(data_dir) as server:
+        database = await Database.connect(server.url, maximum=1)
+        try:
+            return int(await database.fetch_value("SELECT count(*) FROM webhook_notices"))
+        finally:
+            await database.close()
+
+
 def waiting(served: Served, hook: Mapping[str, Any]) -> bool:
-    """Whether something is still to be told."""
+    """Whether something is still to be told: a notice that is no delivery yet counts too."""
     path = f"/v1/webhooks/{hook['result']['id']}/deliveries"
-    return any(served.get(f"{path}?state={s}")["results"] for s in ("waiting", "sending"))
+    return asyncio.run(notices(served.data_dir)) > 0 or any(served.get(f"{path}?state={s}")["results"] for s in ("waiting", "sending"))
