@@ -269,4 +269,6 @@ async def notices(data_dir: Path) -> int:
 def waiting(served: Served, hook: Mapping[str, Any]) -> bool:
     """Whether something is still to be told: a notice that is no delivery yet counts too."""
     path = f"/v1/webhooks/{hook['result']['id']}/deliveries"
-    return asyncio.run(notices(served.data_dir)) > 0 or any(served.get(f"{path}?state={s}")["results"] for s in ("waiting", "sending"))
+    return asyncio.run(notices(served.data_dir)) > 0 or any(
+        served.get(f"{path}?state={s}")["results"] for s in ("waiting", "sending")
+    )
